@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from reconciler import diff, effect
 from reconciler.kinds import Kind
+from reconciler.kinds.live import Live
 from reconciler.models import Body
 
 
@@ -54,6 +55,15 @@ class Base(NamedTuple):
     missing: bool = False
     imported: bool = False
     imports: tuple[Body, ...] = ()
+
+    def is_left(self, live: Live, body: Body | None, kind: Kind) -> bool:
+        """Return whether a refresh of the stored `body` finishes this write: it stored what it sent, and no run saw that active.
+
+        The id alone does not tell: a platform may store another body than it was sent, and a commit may ask for that one since.
+        """
+        if not self.unfinished or self.stored_id is None or live.stored_id != self.stored_id:
+            return False
+        return diff.same(self.sent, body, kind.canonical)
 
     def seen_for(self, desired: Body | None) -> Base:
         """Return the base that a manifest is compared with: a value that any import found was not changed in git since."""

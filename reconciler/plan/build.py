@@ -329,9 +329,10 @@ def _finishing(operation: Operation, live: Live, base: Base | None, kind: Kind) 
 
     A tightening that is stored and not active must become active before anything is loosened, whichever run stored it.
     """
-    if base is not None and _is_left(operation, live, base, kind):
-        return replace(operation, direction=base.direction)
-    return operation
+    if operation.action is not Action.REFRESH or base is None:
+        return operation
+    is_left = base.is_left(live, operation.desired, kind)
+    return replace(operation, direction=base.direction) if is_left else operation
 
 
 def _finishes(operation: Operation, live: Live, base: Base | None, kind: Kind) -> bool:
@@ -343,18 +344,7 @@ def _finishes(operation: Operation, live: Live, base: Base | None, kind: Kind) -
         return False
     if operation.action is Action.RETIRE:
         return operation.live is None and (base.body is None or base.emptied is not None)
-    return _is_left(operation, live, base, kind)
-
-
-def _is_left(operation: Operation, live: Live, base: Base, kind: Kind) -> bool:
-    """Return whether an operation refreshes what our last write sent, and no run saw that active.
-
-    The id alone does not tell: a platform may store another body than it was sent, and a commit may ask for that one since.
-    """
-    if operation.action is not Action.REFRESH or not base.unfinished or base.stored_id is None:
-        return False
-    is_ours = live.stored_id == base.stored_id
-    return is_ours and diff.same(base.sent, operation.desired, kind.canonical)
+    return operation.action is Action.REFRESH and base.is_left(live, operation.desired, kind)
 
 
 def _attribute(operation: Operation, base: Base | None) -> Operation:

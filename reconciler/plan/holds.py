@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from reconciler import diff, effect
 from reconciler.effect import Direction
@@ -177,13 +178,20 @@ def _steps(
     if whole.desired == whole.live:
         if first or live.settled:
             return first
-        ours = base.stored_id is not None and base.stored_id == live.stored_id
-        whole = replace(
-            whole,
-            action=Action.REFRESH if whole.desired is not None else Action.RETIRE,
-            direction=base.direction if ours else Direction.LOOSEN,
-        )
+        whole = replace(whole, **_refreshed(base, live, whole.desired, kind))
     return (*first, replace(whole, base=None if whole.desired == desired else desired))
+
+
+def _refreshed(base: Base, live: Live, stored: Body | None, kind: Kind) -> dict[str, Any]:
+    """Return the action and direction of a step that only makes the dialer take what is stored.
+
+    What the dialer drops tightens. What it takes may dial for the first time, unless that finishes our last write.
+    """
+    if stored is None:
+        return {"action": Action.RETIRE, "direction": Direction.TIGHTEN}
+    is_left = base.is_left(live, stored, kind)
+    direction = base.direction if is_left else Direction.LOOSEN
+    return {"action": Action.REFRESH, "direction": direction}
 
 
 def _is_unreadable(desired: Body, name: str, kind: Kind) -> bool:

@@ -165,3 +165,21 @@ def test_a_refresh_of_schedules_that_were_active_counts(
     said = office.says(5, "apply", "--yes", PATH)
     assert "10 of 10 objects would be loosened" in said
     assert {world.campaign(f"10{number:02}")["active_id"] for number in range(1, 11)} == {active}
+
+
+def test_what_the_dialer_lost_beside_a_narrowing_by_hand_counts_as_widening(
+    office: Office, world: sandbox.CampaignState
+) -> None:
+    """The part that may run stores nothing new. It was said to tighten, like the write that stored it."""
+    body = json.loads(str(world.campaign("1001")["schedule"]))
+    fewer = {"campaign_id": "1001", "max_concurrent_calls": body["max_concurrent_calls"] - 1}
+    world.put_campaign("1001", schedule={**body, **fewer})
+    office.slow_down(1)
+    office.commit()
+    assert office.apply() == 0
+    with world._writing() as (db, _):
+        db.execute("UPDATE campaigns SET active_id=NULL WHERE id='1001'")
+    office.plan()
+    assert "1 to refresh" in office.out
+    office.apply("--tighten-only")
+    assert world.campaign("1001")["active_id"] is None

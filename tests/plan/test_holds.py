@@ -579,19 +579,32 @@ def test_the_second_step_is_planned_against_what_the_first_stores():
     assert (whole.base, whole.after) == (None, None)
 
 
+@pytest.mark.parametrize("active_id", ["older still", None])
 @pytest.mark.parametrize(
-    ("stored_id", "direction"), [("s-1001", Direction.TIGHTEN), ("older", Direction.LOOSEN)]
+    ("stored_id", "unfinished", "sent_rate", "direction"),
+    [
+        ("s-1001", True, 5.0, Direction.TIGHTEN),
+        ("older", True, 5.0, Direction.LOOSEN),
+        ("s-1001", False, 5.0, Direction.LOOSEN),
+        ("s-1001", True, 4.0, Direction.LOOSEN),
+    ],
+    ids=["is left", "theirs", "was active", "stored wider than sent"],
 )
-def test_what_a_hand_narrowed_and_nobody_activated_is_refreshed(stored_id, direction):
-    base = Base(BASE, Direction.TIGHTEN, stored_id, unfinished=True)
-    now = make_live(stored={**BASE, "dial_rate": 5.0}, active_id="older still")
+def test_what_a_hand_narrowed_and_nobody_activated_is_refreshed(
+    stored_id, unfinished, sent_rate, direction, active_id
+):
+    """What the dialer takes widens, as without a narrowing, unless it finishes our last write."""
+    sent = {**BASE, "dial_rate": sent_rate}
+    base = Base(BASE, Direction.TIGHTEN, stored_id, unfinished=unfinished, sent=sent)
+    now = make_live(stored={**BASE, "dial_rate": 5.0}, active_id=active_id)
     _, (refresh, rest) = parts(make_desired(body=BASE), now, base=base)
     assert (refresh.action, refresh.direction) == (Action.REFRESH, direction)
+    assert refresh.finishes == (direction is Direction.TIGHTEN)
     assert (refresh.desired, refresh.fields) == (now.stored, ())
     assert rest.action is Action.HELD
     _, (rest,) = parts(make_desired(body=BASE), make_live(stored=now.stored), base=base)
     assert rest.action is Action.HELD
-    unknown = Base(BASE, Direction.TIGHTEN, None, unfinished=True)
+    unknown = Base(BASE, Direction.TIGHTEN, None, unfinished=True, sent=sent)
     nameless = make_live(stored=now.stored, stored_id=None)
     _, (refresh, _) = parts(make_desired(body=BASE), nameless, base=unknown)
     assert refresh.direction is Direction.LOOSEN
@@ -602,6 +615,7 @@ def test_what_a_stop_found_without_common_hours_is_not_created_again():
     dialing = make_live(stored=None, version=None, stored_id=None, active_id="older")
     _, (silence, rest) = parts(make_desired(body=BASE), dialing, base=stopped(night))
     assert (silence.action, silence.desired, silence.fields) == (Action.RETIRE, None, ())
+    assert silence.direction is Direction.TIGHTEN
     assert rest.action is Action.HELD
 
 
