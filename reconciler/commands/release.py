@@ -111,8 +111,8 @@ def _names(
 ) -> dict[str, Sequence[str]]:
     """Return the names of each known object, by key; the last one is for reports.
 
-    An object has the names of its manifest and of the holds on itself. Only if there are none, it has that of its last record: the
-    name may have moved to another object since.
+    An object has the names of its manifest and of the holds on itself. Only if there are none, it has that of its last record, unless
+    the name moved: a manifest gives it to another object now.
 
     Args:
         manifested: names of manifests, by key.
@@ -120,7 +120,10 @@ def _names(
         own: the holds on objects themselves, by key.
     """
     named = {str(each.data["target"]): name_of(each) for each in records if each.data.get("target")}
-    names: dict[str, Sequence[str]] = {key: (name,) for key, name in named.items()}
+    taken = {*manifested.values()}
+    names: dict[str, Sequence[str]] = {
+        key: (key if name in taken else name,) for key, name in named.items()
+    }
     names |= {key: (name,) for key, name in manifested.items()}
     for key, holds in own.items():
         names[key] = [*([manifested[key]] if key in manifested else []), *map(name_of, holds)]

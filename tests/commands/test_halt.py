@@ -614,6 +614,22 @@ def test_a_release_knows_what_only_a_stop_of_everything_holds_by_every_name(
     assert "2001 is not held" in desk.out
 
 
+def test_a_name_that_moved_releases_the_object_that_has_it_now(
+    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    desk.edit(KEY, "2001", f"{NAME}.yaml")
+    commit(desk.folder, "the manifest of another campaign")
+    with monkeypatch.context() as patch:
+        patch.setenv("CXONE_CLIENT_SECRET", "wrong")
+        assert halt(desk, "--all") == 77
+    assert desk.run("release", PATH, NAME, "--reason", "x") == 0
+    released = [each for each in ledger(desk.folder).records() if each.kind is RecordKind.RELEASE]
+    assert [each.data["target"] for each in released] == ["2001"]
+    assert desk.run("release", PATH, KEY, "--reason", "x") == 0
+    assert "1 hold released" in desk.out
+
+
 def test_what_dials_on_after_a_refused_stop_of_everything_may_be_narrowed_or_retired(
     desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
