@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from reconciler.commands import ledgers
@@ -40,6 +40,15 @@ _UNKNOWN: Final = (
 )
 
 
+def _whose(replaced: Sequence[Lock | None]) -> str:
+    """Return whose lock was taken, by `TenantLock.replaced`."""
+    held = next(filter(None, reversed(replaced)), None)
+    if held is None:
+        return "was free"
+    who = f"{held.holder}, which held it since {in_seconds(held.since)}"
+    return f"taken from {who}" if replaced[-1] else f"taken when it was free, shortly after {who}"
+
+
 class Takeover:
     """Takes over the tenant's lock from a running apply, while objects are being stopped.
 
@@ -49,7 +58,7 @@ class Takeover:
         task: the current attempt.
         sent: set it when the first removals were begun.
         taken_at: when the lock was taken, in seconds on the monotonic clock; `None` if it is not taken.
-        was_held: another run held the lock.
+        was_held: another run held the lock, at least until shortly before it was taken.
         said: how it went, for the report: "was free".
         ledger: the ledger whose lock was taken; `None` if it is not taken.
     """
@@ -63,8 +72,8 @@ class Takeover:
         self._session, self._known = session, known
         self._children = Children()
         self.ledger: Ledger | None = None
-        self._standing: Lock | None = None
-        """The lock of another run, as it was last seen."""
+        self._opened: Ledger | None = None
+        """The ledger, once it was opened. All attempts use it, because an attempt that failed may have taken the lock all the same."""
         self.retry()
 
     def retry(self) -> None:
@@ -76,28 +85,20 @@ class Takeover:
         await asyncio.to_thread(self._take)
 
     def _take(self) -> None:
+        after = ""
         try:
-            ledger = self._open_ledger()
+            ledger = self._opened = self._opened or self._open_ledger()
             holder = f"halt by {provenance(self._session.world, ledger.git).actor}"
-            standing = ledger.lock.known()
-            if standing is not None and standing.holder != holder:
-                self._standing = standing  # the lock of an attempt of unknown outcome is ours
             ledger.lock.acquire(holder=holder, force=True)
-            self.ledger, after = ledger, ""
+            self.ledger = ledger
         except TenantLocked:
             # It was ours, and another stop took it since. Whoever held it before has lost it all the same.
             after = ", then taken by another run"
         except Exception as error:  # noqa: BLE001 - whatever the lock's ref holds, it must not end the stop
             self.said = f"could not be taken: {error}"
             return
-        held = self._standing
-        self.was_held = held is not None
-        whose = (
-            "was free"
-            if held is None
-            else f"taken from {held.holder}, which held it since {in_seconds(held.since)}"
-        )
-        self.said = whose + after
+        self.was_held = any(ledger.lock.replaced)
+        self.said = _whose(ledger.lock.replaced) + after
         self.taken_at = self._session.world.monotonic()
 
     def _open_ledger(self) -> Ledger:
@@ -163,8 +164,8 @@ class Takeover:
             name = self._session.folder.name
             command = f"reconcile lock status --tenant {name}"
             self._session.world.progress(_UNKNOWN.format(name=name, command=command))
-        if self.ledger is not None:
-            task = asyncio.ensure_future(asyncio.to_thread(self.ledger.lock.release))
+        if self._opened is not None:
+            task = asyncio.ensure_future(asyncio.to_thread(self._opened.lock.release))
             await self._limit(task, REMOTE_S)  # it answered before, so it may only be slow
             await task
 

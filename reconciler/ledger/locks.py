@@ -236,7 +236,11 @@ class Lease:
 
     def made(self, commit: str | None) -> bool:
         """Return whether a lock is held and a commit is one of its heartbeats, acknowledged or not."""
-        return self.held is not None and commit in self._made
+        return self.held is not None and self.owns(commit)
+
+    def owns(self, commit: str | None) -> bool:
+        """Return whether this run made a lock's commit, also for a push whose answer was lost, since it last released the lock."""
+        return commit in self._made
 
     def observe(self, commit: str | None) -> None:
         """Compare the lease with the commit that the lock's ref has now. A push whose result was unknown is settled here.

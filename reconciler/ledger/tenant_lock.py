@@ -20,6 +20,8 @@ class TenantLock:
 
     Attributes:
         lease: the lock as far as this run holds it.
+        replaced: what each push of `acquire` was to replace, in order: the lock of another run, or `None` for a free lock. A push whose
+            answer was lost may have been accepted, so the last element is not the only one that counts.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -27,6 +29,7 @@ class TenantLock:
         self._connection = connection
         self._guard = connection.guard
         self.lease = connection.lease
+        self.replaced: tuple[Lock | None, ...] = ()
         self._world = connection.world
         self._ref = connection.names.lock
 
@@ -59,10 +62,12 @@ class TenantLock:
                     self._connection.refresh()
                 if (current := self._connection.view.refs.lock) == mine.commit:
                     break  # the last try looked refused, but was not
-                standing = self._read(current)
-                if standing and not force and not standing.expired(self.lease.clock.passed()):
-                    clocks = self.lease.clock.contradiction()
-                    raise locks.refusal(self.lease.tenant, self._ref, standing, clocks)
+                if not self.lease.owns(current):
+                    standing = self._read(current)
+                    if standing and not force and not standing.expired(self.lease.clock.passed()):
+                        clocks = self.lease.clock.contradiction()
+                        raise locks.refusal(self.lease.tenant, self._ref, standing, clocks)
+                    self.replaced += (standing,)
                 error = self._connection.move(Move(self._ref, mine.commit, current, exact=True))
                 if error is None:
                     break
@@ -129,13 +134,9 @@ class TenantLock:
         with self._guard:
             return self._read(self._connection.store.read().lock)
 
-    def known(self) -> Lock | None:
-        """Return the tenant's lock as it was when the ledger was last read, even if it has expired; `None` if nobody held it."""
-        return self._read(self._connection.view.refs.lock)
-
     def seen(self) -> Lock | None:
         """Return the tenant's lock as it was when the ledger was last read; `None` if nobody held it, or if it has expired."""
-        lock = self.known()
+        lock = self._read(self._connection.view.refs.lock)
         return None if lock is None or lock.expired(self.lease.clock.passed()) else lock
 
     def delete(self) -> Lock | None:

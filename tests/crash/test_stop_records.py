@@ -42,6 +42,18 @@ def broken_git(folder: Path, arguments: str) -> Path:
     return mark
 
 
+def lossy_git(folder: Path, arguments: str) -> Path:
+    """Make a git command that carries out the first command whose arguments match a pattern of the shell, and then fails; return its folder."""
+    folder.mkdir()
+    mark, script = folder / "lossy", folder / "git"
+    mark.touch()
+    script.write_text(
+        f'#!/bin/sh\nif [ -e "{mark}" ]; then case "$*" in {arguments}) rm "{mark}"; {GIT} "$@"; exit 128;; esac; fi\nexec {GIT} "$@"\n'
+    )
+    script.chmod(0o755)
+    return folder
+
+
 def halt_with(
     bench: Bench,
     tools: Path,

@@ -5,10 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from reconciler.audit import RecordKind
+from reconciler.commands.lock_watch import BLIND_S, LOOK_S
+from reconciler.ledger import Ledger
 from tests.crash.bench import Bench
 from tests.crash.ground import Campaigns
+from tests.crash.test_stop_records import halt_with, lossy_git
+from tests.support import fasttime
 from tests.support.gitfakes import git
 
 
@@ -65,6 +72,64 @@ def test_a_stop_whose_lock_another_stop_takes_at_once_does_not_take_it_back(benc
     assert report.facts["lock"].startswith("taken from an apply, which held it since ")
     assert report.facts["lock"].endswith(", then taken by another run")
     assert bench.ledger().lock.standing().holder == "another stop"
+
+
+def taken_elsewhere(bench: Bench, holder: str) -> Ledger:
+    ledger = bench.ledger()
+    ledger.lock.acquire(holder=holder)
+    return ledger
+
+
+ELSEWHERE = "an apply elsewhere, which held it since "
+MEETS = {
+    "before it is read": (f"taken from {ELSEWHERE}", "an apply elsewhere"),
+    "before the push": (f"taken from {ELSEWHERE}", "an apply elsewhere"),
+    "until the push": (f"taken when it was free, shortly after {ELSEWHERE}", "an apply elsewhere"),
+    "by the same user": ("taken from halt by somebody, which held it since ", "halt by somebody"),
+}
+
+
+@pytest.mark.parametrize("held", MEETS)
+def test_a_halt_waits_for_the_writes_of_the_run_whose_lock_its_push_replaced(
+    bench: Bench, held: str
+) -> None:
+    """That run may start a write for some seconds without a look at the lock, so the last look comes after these."""
+    bench.prepare(Campaigns())
+    said, holder = MEETS[held]
+    running = [] if held == "before the push" else [taken_elsewhere(bench, holder)]
+    asked, taken = [], []
+    watched = bench.shared.app
+
+    async def noting(*connection: Any) -> None:
+        asked.append(fasttime.monotonic())
+        await watched(*connection)
+
+    def meanwhile(point: str) -> None:
+        if point == "lock:made" and not running:
+            running.append(taken_elsewhere(bench, holder))
+        if point == "lock:made" and held == "until the push":
+            running[0].lock.release()
+        if point == "lock:moved":
+            taken.append(fasttime.monotonic())
+
+    bench.shared.app = noting
+    report = bench.halt_here("1001", checkpoint=meanwhile)
+    assert report.facts["lock"].startswith(said)
+    assert asked[-1] - taken[0] > BLIND_S + LOOK_S
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_lock_whose_push_was_not_answered_was_that_of_the_run_before(
+    bench: Bench, tmp_path: Path, *, held: bool
+) -> None:
+    """The second try finds the lock of the halt itself."""
+    bench.prepare(Campaigns())
+    if held:
+        taken_elsewhere(bench, "an apply elsewhere")
+    tools = lossy_git(tmp_path / "tools", '*" push "*":refs/reconcile/lock/"*')
+    report = halt_with(bench, tools)
+    assert report.facts["lock"].startswith(f"taken from {ELSEWHERE}" if held else "was free")
+    assert bench.ledger().lock.standing() is None
 
 
 def test_the_holds_are_shared_before_the_last_dialer_is_silent(bench: Bench) -> None:
