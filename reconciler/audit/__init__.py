@@ -14,6 +14,7 @@ from reconciler.audit.check import Checker, Ids, LineOrigin, Verdict, verify
 from reconciler.audit.checkpoints import Latest, Selection, checkpoint, compact, state_of
 from reconciler.audit.decoding import decode, decode_state, lines_of
 from reconciler.audit.keys import key
+from reconciler.audit.order import may_be_later, moment
 from reconciler.audit.queries import (
     COLUMNS,
     Offsets,
@@ -28,7 +29,6 @@ from reconciler.audit.queries import (
     last_changes,
     latest,
     may_be_sent,
-    moment,
     next_seq,
     open_generations,
     open_intents,
@@ -96,6 +96,7 @@ __all__ = [
     "latest",
     "lines_of",
     "marks",
+    "may_be_later",
     "may_be_sent",
     "moment",
     "next_seq",

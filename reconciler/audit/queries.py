@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from reconciler.audit.order import EffectOrder, moment
 from reconciler.audit.records import Record, stamp
 from reconciler.audit.schema import (
     APPLY,
@@ -214,10 +215,12 @@ class State:
 def at(records: Iterable[Record], instant: datetime, target: str) -> State:
     """Return what was stored and active for an object at an instant, by the platform's clock if it is known.
 
-    A write took effect at the `timestamp` of its outcome, and was stored `latency_s` before that, but not before its intent.
+    A write took effect at the `timestamp` of its outcome, and was stored `latency_s` before that, but not before its intent. Of
+    several writes the one that took effect last counts (`EffectOrder`), wherever its record is.
     What an import found was stored; whether it was active is not recorded.
     """
-    stored = active = None
+    found: Applied | None = None
+    stored, active = _LastEvent(instant), _LastEvent(instant)
     intents: dict[str, Record] = {}
     for record in records:
         if record.kind is INTENT:
@@ -226,19 +229,38 @@ def at(records: Iterable[Record], instant: datetime, target: str) -> State:
             if intent.data["target"] != target:
                 continue
             write = Applied(intent, record)
-            took_effect = moment(record)
-            if _stored_at(write) <= instant:
-                stored = write
-            if took_effect <= instant and record.data["result"] in DONE:
-                active = write
-        elif _stands_alone(record, target) and moment(record) <= instant:
+            stored.add(write, _stored_at(write))
+            if record.data["result"] in DONE:
+                active.add(write, moment(record))
+        elif _stands_alone(record, target):
+            write, when = Applied(record, record), moment(record)
             if is_imported(record):
-                if stored is None or stored.is_imported:
-                    stored = Applied(record, record)
+                found = write if when <= instant else found
                 continue
-            stored = Applied(record, record)
-            active = stored if record.data.get("result", Result.CONFIRMED) in DONE else active
-    return State(stored, active)
+            stored.add(write, when)
+            if record.data.get("result", Result.CONFIRMED) in DONE:
+                active.add(write, when)
+    return State(stored.write or found, active.write)
+
+
+class _LastEvent:
+    """The last event up to an instant, by `EffectOrder`.
+
+    Attributes:
+        write: the write of that event; `None` if there is none.
+    """
+
+    def __init__(self, instant: datetime) -> None:
+        self.write: Applied | None = None
+        self._instant = instant
+        self._order = EffectOrder()
+        self._place: datetime | None = None
+
+    def add(self, write: Applied, when: datetime) -> None:
+        """Take in the next event of the ledger, and when it took effect according to its record."""
+        place = self._order.place(write.outcome, when)
+        if when <= self._instant and (self._place is None or place >= self._place):
+            self.write, self._place = write, place
 
 
 def _stands_alone(record: Record, target: str) -> bool:
@@ -296,11 +318,6 @@ def _ours(record: Record) -> datetime:
     return datetime.fromisoformat(record.event.ts)
 
 
-def moment(record: Record) -> datetime:
-    """Return when an event took effect: by the platform's clock, or by ours if the record has only that."""
-    return datetime.fromisoformat(record.data.get("timestamp") or record.event.ts)
-
-
 def last_changes(records: Iterable[Record], field: str) -> dict[str, datetime | None]:
     """Return when the stored value of a field last changed, by the object's key; `None` where only one value is known."""
     writes = LastWrites()
@@ -342,11 +359,15 @@ _ENTRIES: Final = frozenset({OUTCOME, WRITE})
 def entries(
     records: Iterable[Record], *, since: datetime | None = None, until: datetime | None = None
 ) -> list[dict[str, Any]]:
-    """Return the audit entries (outcomes) that took effect in [since, until), each with `COLUMNS`; `None` is "not known"."""
+    """Return the audit entries (outcomes) that took effect in [since, until), each with `COLUMNS`; `None` is "not known".
+
+    They are in the order in which they took effect (`EffectOrder`).
+    """
+    order = EffectOrder()
+    every = [(order.place(each, moment(each)), each) for each in records if each.kind in _ENTRIES]
+    every.sort(key=lambda placed: placed[0])
     return [
         {name: record.fields().get(name) for name in COLUMNS}
-        for record in records
-        if record.kind in _ENTRIES
-        and (since is None or moment(record) >= since)
-        and (until is None or moment(record) < until)
+        for _, record in every
+        if (since is None or moment(record) >= since) and (until is None or moment(record) < until)
     ]

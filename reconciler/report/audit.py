@@ -225,7 +225,7 @@ def _doubts(
     records: Sequence[Record], states: Mapping[str, State], told: Iterable[Record]
 ) -> tuple[str, ...]:
     """Return a sentence for each write in `told` whose outcome is unknown, unless a later write followed."""
-    ended = {key: each.stored.outcome.seq if each.stored else -1 for key, each in states.items()}
+    ended = {key: each.stored.outcome if each.stored else None for key, each in states.items()}
     before = {record.id for record in told}
     unsure = [
         *audit.open_intents(records),
@@ -238,5 +238,7 @@ def _doubts(
     return tuple(
         f"The outcome of run {each.event.run} ({each.event.ts}) on {each.data.get('name')} is not known, so the state may have been different."
         for each in unsure
-        if each.id in before and each.seq > ended.get(str(each.data.get("target")), each.seq)
+        if each.id in before
+        and (target := str(each.data.get("target"))) in ended
+        and ((last := ended[target]) is None or audit.may_be_later(each, last))
     )

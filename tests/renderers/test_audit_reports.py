@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reconciler import audit
 from reconciler.audit import Verdict
 from reconciler.kinds.live import ScrubList
-from reconciler.plan import Result
+from reconciler.plan import Action, Result
 from reconciler.renderers import csv as spreadsheet
 from reconciler.renderers import html, markdown, text
 from reconciler.report import Report, Row, Table, Tone
@@ -160,6 +160,23 @@ def test_a_doubt_lasts_until_the_next_write_that_is_known():
     assert len(doubts(30)) == 1
     assert "is not known, so the state may have been different" in doubts(30)[0]
     assert doubts(60) == doubts(-1) == ()
+
+
+def test_a_stop_of_unknown_outcome_is_a_doubt_although_an_earlier_write_was_recorded_after_it():
+    """The apply moves the stop's records into the ledger before it records the outcome of its own write."""
+    stop, apply = (audit.Run("acme", COMMIT, name, Clock(), WHO) for name in ("stop", "apply"))
+    at = [audit.stamp(START + timedelta(minutes=each)) for each in (1, 2)]
+    changed = apply.intent(one := operation("1001"), digest="d" * 64, generation=0)
+    removed = stop.intent(operation("1001", action=Action.HALT), digest="d" * 64, generation=0)
+    lost = stop.outcome(removed, Result.UNKNOWN, audit={}, at=at[1])
+    done = apply.outcome(changed, Result.UPDATED, audit=one.audit, at=at[0])
+    begun = (
+        each.open(digest="d" * 64, operations=1, tool="t", ledger=None, applied=None)
+        for each in (apply, stop)
+    )
+    records, late = _chained(*begun, changed, removed, lost, done), START + timedelta(minutes=3)
+    (note,) = of_instant("acme", "1001", ("1001",), late, records, FACTS).notes
+    assert "run stop" in note
 
 
 # --- a spreadsheet ----------------------------------------------------------------------------------------------------------
