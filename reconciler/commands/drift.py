@@ -78,7 +78,6 @@ async def drift(world: World, asked: DriftRequest) -> Report:
             snapshot,
             session.dialect.KINDS,
             held=past.held,
-            held_with_all=past.held_with_all,
             base=past.base,
         )
         desired = [each for each in folder.desired if keys is None or each.key in keys]

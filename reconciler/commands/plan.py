@@ -237,7 +237,6 @@ async def make(
         session.dialect.KINDS,
         findings=findings,
         held=past.held,
-        held_with_all=past.held_with_all,
         base=past.base,
         revert=session.folder.keys_of(revert) or (),
         strictness=by,
@@ -262,15 +261,6 @@ class Past:
     held: Mapping[str, str]
     standing: Mapping[str, Sequence[Record]]
     applied: Mapping[str, str]
-
-    @property
-    def held_with_all(self) -> set[str]:
-        """The keys of the objects that no stop of their own holds, but a stop of everything."""
-        return {
-            key
-            for key, holds in self.standing.items()
-            if all(each.data["target"] == audit.EVERYTHING for each in holds)
-        }
 
     @classmethod
     def of(cls, session: Session) -> Past:

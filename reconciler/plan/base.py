@@ -65,6 +65,11 @@ class Base(NamedTuple):
             return False
         return diff.same(self.sent, body, kind.canonical)
 
+    def refreshed(self, live: Live, body: Body | None, kind: Kind) -> effect.Direction:
+        """Return the direction of a refresh of the stored `body`: that of this write, if it finishes it while something else dials."""
+        finishes = live.active_id is not None and self.is_left(live, body, kind)
+        return self.direction if finishes else effect.Direction.LOOSEN
+
     def seen_for(self, desired: Body | None) -> Base:
         """Return the base that a manifest is compared with: a value that any import found was not changed in git since."""
         if desired is None or not self.imports:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from reconciler import diff, effect
 from reconciler.effect import Direction
@@ -20,13 +20,6 @@ from reconciler.policies import running
 from reconciler.policies.base import Finding, Level
 
 
-class _Hold(NamedTuple):
-    """Why an object is held, and whether only a stop of everything holds it."""
-
-    why: str
-    with_all: bool
-
-
 def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else; its length is their list and that of the plan's parts
     origin: Origin,
     desired: Iterable[Desired],
@@ -37,7 +30,6 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else;
     held: Mapping[str, str] | None = None,
     base: Mapping[str, Base] | None = None,
     revert: Collection[str] = (),
-    held_with_all: Collection[str] = (),
     strictness: Strictness | None = None,
 ) -> Plan:
     """Return the plan that makes the platform match the manifests.
@@ -49,8 +41,8 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else;
         kinds: the dialect's kinds, by name.
         findings: every finding of every rule. An error blocks its object, unless the operation only tightens. An error about none of the
             desired objects blocks whatever widens.
-        held: why an emergency stop holds an object, by key. No approval lifts that.
-        held_with_all: keys of held objects that only a stop of everything holds. What narrows such an object while it dials is not held.
+        held: why an emergency stop holds an object, by key. No approval lifts that. What narrows or retires such an object while it
+            dials is not held.
         base: the body applied last, by key; `None` without a ledger, when the origin of a change is unknown.
         revert: keys of objects whose narrowing outside git is to be undone.
         strictness: levels and waivers that decided the findings, and limits for carrying the plan out.
@@ -65,11 +57,8 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else;
     for wanted in every:
         kind, key = kinds[wanted.kind], wanted.key
         live, applied = snapshot.objects.get(key) or Live(key, ""), base_by_key.get(key)
-        why = (held or {}).get(key)
-        hold = None if why is None else _Hold(why, key in held_with_all)
-        steps = _plan_object(
-            wanted, live, applied, kind, snapshot.at, hold=hold, asked=key in revert
-        )
+        hold, asked = (held or {}).get(key), key in revert
+        steps = _plan_object(wanted, live, applied, kind, snapshot.at, hold=hold, asked=asked)
         if not steps:
             unchanged.append(key)
         if base is not None and _is_unrecorded(wanted, live, applied, kind, steps):
@@ -101,7 +90,7 @@ def _plan_object(
     kind: Kind,
     now: datetime,
     *,
-    hold: _Hold | None,
+    hold: str | None,
     asked: bool,
 ) -> tuple[Operation, ...]:
     """Return the operations on one object; none when it is as desired.
@@ -109,26 +98,41 @@ def _plan_object(
     An object that a stop holds is reported even when it is as desired: somebody stored its schedule again.
     """
     found = _operation(wanted, live, kind, now)
-    if hold is not None and hold.with_all and _narrows(found, live, kind):
-        hold = None
-    if hold is not None and (found or live.stored is not None):
-        stopped = found or _describe(wanted, live, kind, Action.HELD, now)
-        dialing = not kind.is_silent(live) and not live.idle
-        stopped = _finishing(_attribute(stopped, base), live, base, kind)
-        why = hold.why if kind.is_silent(live) else _why(hold.why, wanted, live)
-        return (replace(stopped, action=Action.HELD, blocked=(why,), dialing=dialing),)
-    if found is None:
+    if found is None and (hold is None or live.stored is None):
         return ()
     if (base := canonical_base(base, kind)) is not None:
         base = base.seen_for(wanted.body)
-    found = _finishing(_attribute(found, base), live, base, kind)
-    return split(found, live, base, kind, now, asked=asked)
+    steps: tuple[Operation, ...] = ()
+    if found is not None:
+        found = _finishing(_attribute(found, base), live, base, kind)
+        steps = split(found, live, base, kind, now, asked=asked)
+    return steps if hold is None else _halted(wanted, live, kind, now, found, steps, hold)
 
 
-def _narrows(operation: Operation | None, live: Live, kind: Kind) -> bool:
-    """Return whether an operation only narrows what dials. A stop of everything need not keep that back."""
-    tightens = operation is not None and operation.direction is Direction.TIGHTEN
-    return tightens and not kind.is_silent(live)
+def _halted(
+    wanted: Desired,
+    live: Live,
+    kind: Kind,
+    now: datetime,
+    found: Operation | None,
+    steps: Iterable[Operation],
+    hold: str,
+) -> tuple[Operation, ...]:
+    """Return the operations on an object that an emergency stop holds: the steps that narrow what still dials, and what is held."""
+    is_silent = kind.is_silent(live)
+    steps = () if is_silent else tuple(each for each in steps if _narrows(each))
+    if steps and steps[-1].action is Action.RETIRE:
+        return steps
+    if found is None or (steps and found.direction is Direction.TIGHTEN):
+        found = _describe(wanted, live, kind, Action.HELD, now)
+    why = hold if is_silent else _why(hold, wanted, live)
+    dialing = not is_silent and not live.idle
+    return (*steps, replace(found, action=Action.HELD, blocked=(why,), dialing=dialing))
+
+
+def _narrows(step: Operation) -> bool:
+    """Return whether a step narrows what dials, so that no stop keeps it back."""
+    return step.direction is Direction.TIGHTEN and step.action is not Action.HELD
 
 
 def _is_unrecorded(
@@ -325,14 +329,13 @@ def _block_at_large(operation: Operation, rules: Sequence[str]) -> Operation:
 
 
 def _finishing(operation: Operation, live: Live, base: Base | None, kind: Kind) -> Operation:
-    """Return a refresh with the direction of our last write, if the refresh finishes that write; else return it unchanged.
+    """Return a refresh with the direction of our last write, if it finishes that write (`Base.refreshed`); else return it unchanged.
 
     A tightening that is stored and not active must become active before anything is loosened, whichever run stored it.
     """
     if operation.action is not Action.REFRESH or base is None:
         return operation
-    is_left = base.is_left(live, operation.desired, kind)
-    return replace(operation, direction=base.direction) if is_left else operation
+    return replace(operation, direction=base.refreshed(live, operation.desired, kind))
 
 
 def _finishes(operation: Operation, live: Live, base: Base | None, kind: Kind) -> bool:

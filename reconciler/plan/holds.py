@@ -183,15 +183,10 @@ def _steps(
 
 
 def _refreshed(base: Base, live: Live, stored: Body | None, kind: Kind) -> dict[str, Any]:
-    """Return the action and direction of a step that only makes the dialer take what is stored.
-
-    What the dialer drops tightens. What it takes may dial for the first time, unless that finishes our last write.
-    """
+    """Return the action and direction of a step that only makes the dialer take what is stored, or drop what is not."""
     if stored is None:
         return {"action": Action.RETIRE, "direction": Direction.TIGHTEN}
-    is_left = base.is_left(live, stored, kind)
-    direction = base.direction if is_left else Direction.LOOSEN
-    return {"action": Action.REFRESH, "direction": direction}
+    return {"action": Action.REFRESH, "direction": base.refreshed(live, stored, kind)}
 
 
 def _is_unreadable(desired: Body, name: str, kind: Kind) -> bool:

@@ -630,14 +630,27 @@ def test_a_name_that_moved_releases_the_object_that_has_it_now(
     assert "1 hold released" in desk.out
 
 
-def test_what_dials_on_after_a_refused_stop_of_everything_may_be_narrowed_or_retired(
-    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("names", "holds"), [(("--all",), 1), ((NAME, "loyalty-survey", "spring-renewals"), 3)]
+)
+def test_what_dials_on_after_a_refused_stop_may_be_narrowed_or_retired(
+    desk: Desk,
+    server: sandbox.CampaignState,
+    monkeypatch: pytest.MonkeyPatch,
+    names: tuple[str, ...],
+    holds: int,
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     with monkeypatch.context() as patch:
         patch.setenv("CXONE_CLIENT_SECRET", "wrong")
-        assert halt(desk, "--all") == 77
-    assert f"release {PATH} --all" in desk.err
+        assert halt(desk, *names) == 77
+    assert f"release {PATH} {names[0]}" in desk.err
+    by_hand(server, KEY, dial_rate=9.0)
+    desk.run("apply", "--yes", PATH)
+    assert server.active_history(KEY)[-1][1]["dial_rate"] == 2.4, (
+        "what a hand widened is taken back"
+    )
+    assert "STILL DIALING" in desk.out
     desk.edit("dial_rate: 2.4", "dial_rate: 1.5", f"{NAME}.yaml")
     desk.edit("dial_rate: 2.0", "dial_rate: 2.5", "spring-renewals.yaml")
     desk.edit("metadata:\n", "metadata:\n  retired: true\n", "loyalty-survey.yaml")
@@ -648,7 +661,8 @@ def test_what_dials_on_after_a_refused_stop_of_everything_may_be_narrowed_or_ret
     assert silent(server, "1004")
     assert server.active_history("1001")[-1] == before, "what widens is held"
     assert desk.run("release", PATH, "--all", "--reason", "x") == 0
-    assert "1 hold released; this starts no dialing: the next apply plans everything" in desk.out
+    assert f"{holds} hold{'s' if holds > 1 else ''} " in desk.out
+    assert "this starts no dialing" in desk.out
 
 
 def test_drift_shows_no_row_for_everything_that_is_held(

@@ -101,6 +101,10 @@ def test_a_refresh_goes_the_way_of_the_write_that_it_finishes(direction):
     _, operation = planned(make_desired(body=BASE), stored, base=base)
     assert (operation.action, operation.direction) == (Action.REFRESH, direction)
     assert operation.finishes
+    starts = make_live(stored=BASE, stored_id="ours", active_id=None)
+    _, operation = planned(make_desired(body=BASE), starts, base=base)
+    assert (operation.action, operation.direction) == (Action.REFRESH, Direction.LOOSEN)
+    assert operation.finishes, "the write that it finishes was counted"
 
 
 @pytest.mark.parametrize("active_id", ["older", None])
@@ -119,7 +123,7 @@ def test_a_refresh_of_what_no_write_of_ours_sent_or_was_active_counts_as_widenin
 ):
     """A write that was active once is finished: what the dialer lost since, no apply counted."""
     stored = make_live(stored=BASE, stored_id=stored_id, active_id=active_id)
-    base = Base(BASE, Direction.TIGHTEN, "ours", unfinished=unfinished, sent=sent)
+    base = Base(sent, Direction.TIGHTEN, "ours", unfinished=unfinished, sent=sent)
     _, operation = planned(make_desired(body=BASE), stored, base=base)
     assert (operation.action, operation.direction) == (Action.REFRESH, Direction.LOOSEN)
     assert not operation.finishes
@@ -598,8 +602,10 @@ def test_what_a_hand_narrowed_and_nobody_activated_is_refreshed(
     base = Base(BASE, Direction.TIGHTEN, stored_id, unfinished=unfinished, sent=sent)
     now = make_live(stored={**BASE, "dial_rate": 5.0}, active_id=active_id)
     _, (refresh, rest) = parts(make_desired(body=BASE), now, base=base)
-    assert (refresh.action, refresh.direction) == (Action.REFRESH, direction)
     assert refresh.finishes == (direction is Direction.TIGHTEN)
+    starts = active_id is None
+    assert refresh.action is Action.REFRESH
+    assert refresh.direction is (Direction.LOOSEN if starts else direction)
     assert (refresh.desired, refresh.fields) == (now.stored, ())
     assert rest.action is Action.HELD
     _, (rest,) = parts(make_desired(body=BASE), make_live(stored=now.stored), base=base)

@@ -296,6 +296,58 @@ def test_a_hold_that_the_dialer_has_not_obeyed_is_told_as_drift_tells_it(
     assert operation.dialing is dialing
 
 
+HALTED = {"1001": "halted by ops"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "live", "base", "action"),
+    [
+        (make_desired(body=LESS), make_live(stored=MORE), None, Action.UPDATE),
+        (make_desired(body=LESS), make_live(stored=MORE), Base(LESS), Action.UPDATE),
+        (make_desired(body=MORE), make_live(stored=OTHERWISE), Base(LESS), Action.UPDATE),
+        (
+            make_desired(body=LESS),
+            make_live(stored=LESS, stored_id="ours", active_id="older"),
+            Base(LESS, Direction.TIGHTEN, "ours", unfinished=True, sent=LESS),
+            Action.REFRESH,
+        ),
+    ],
+    ids=["git narrows", "a hand widened", "both", "a tightening is left"],
+)
+def test_what_narrows_an_object_that_a_stop_did_not_silence_is_not_held(wanted, live, base, action):
+    """To leave it wide because it should be silent would be the worst of both. It stays held, and is reported as dialing."""
+    known = {"1001": base} if base else {}
+    plan = planned([wanted], [live], held=HALTED, base=known)
+    step, rest = plan.operations
+    assert (step.action, step.direction, step.executable) == (action, Direction.TIGHTEN, True)
+    assert (rest.action, rest.dialing, rest.executable) == (Action.HELD, True, False)
+    assert "it still dials" in rest.blocked[0]
+
+
+@pytest.mark.parametrize("stored", [None, LESS])
+def test_what_retires_an_object_that_a_stop_did_not_silence_is_not_held(stored):
+    live = make_live(stored=stored, stored_id=stored and "s-1", active_id="older")
+    operation = one(make_retired(), live, held=HALTED)
+    assert (operation.action, operation.executable) == (Action.RETIRE, True)
+
+
+@pytest.mark.parametrize("active_id", ["ours", "older", None])
+@pytest.mark.parametrize(
+    "stored",
+    [LESS, make_body(dial_rate=20.0, compliance_windows=[]), MORE],
+    ids=["less", "at night", "as desired"],
+)
+def test_nothing_that_may_widen_an_object_that_a_stop_holds_runs(stored, active_id):
+    """Also where the dialer uses nothing, or another schedule: to store or refresh anything may make it dial more."""
+    live = make_live(stored=stored, stored_id="ours", active_id=active_id)
+    for last in (None, Base(stored, Direction.TIGHTEN, "ours", unfinished=True, sent=stored)):
+        known = {"1001": last} if last else {}
+        plan = planned([make_desired(body=MORE)], [live], held=HALTED, base=known)
+        for each in plan.operations:
+            runs = each.direction is Direction.TIGHTEN and active_id is not None
+            assert runs or not each.executable
+
+
 def test_what_is_held_and_dials_as_desired_is_told_and_left_alone():
     """Somebody stored it again after the stop: "as its manifest says" would hide that it dials."""
     operation = one(WANTED, make_live(), held={"1001": "halted by ops"})
