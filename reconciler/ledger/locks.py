@@ -172,11 +172,18 @@ def refusal(tenant: str, ref: str, lock: Lock, clocks: str = "") -> TenantLocked
     )
 
 
-def unreleased(tenant: str, lock: Lock, error: Exception) -> str:
-    """Return what to say if a run could not release its lock, or does not know whether it did."""
+def unreleased(tenant: str, lock: Lock, error: Exception, delete: str) -> str:
+    """Return what to say if a run could not release its lock, or does not know whether it did.
+
+    Args:
+        tenant: the tenant's name.
+        lock: the run's lock.
+        error: why it could not be released.
+        delete: the command that deletes this lock. Unlike `reconcile lock release`, it deletes no lock that another run took since.
+    """
     return (
         f"the lock of tenant {tenant} may still be held by this run, which has ended ({error}): until it expires on {in_seconds(lock.expires)},"
-        f" applies wait. To end it earlier: reconcile lock release --tenant {tenant}"
+        f" applies wait. To end it earlier: {delete}"
     )
 
 
@@ -231,7 +238,6 @@ class Lease:
     def drop(self) -> Heartbeat | None:
         """Forget the lock; return what was held."""
         held, self.held, self._next, self._lost = self.held, None, None, None
-        self._made.clear()
         return held
 
     def made(self, commit: str | None) -> bool:
@@ -239,7 +245,7 @@ class Lease:
         return self.held is not None and self.owns(commit)
 
     def owns(self, commit: str | None) -> bool:
-        """Return whether this run made a lock's commit, also for a push whose answer was lost, since it last released the lock."""
+        """Return whether this run made a lock's commit, also for a push whose answer was lost."""
         return commit in self._made
 
     def observe(self, commit: str | None) -> None:

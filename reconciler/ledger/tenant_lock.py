@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import Final
 
+from reconciler.errors import GitError, RemoteTimeout, Unavailable
 from reconciler.git import Move
 from reconciler.ledger import locks
 from reconciler.ledger.connection import STUCK, Connection
 from reconciler.ledger.locks import Lock
+from reconciler.ledger.refs import move_command
 from reconciler.world import Clock
 
 _BEAT_RETRIES: Final = 2
@@ -79,13 +81,25 @@ class TenantLock:
             self._connection.refresh()
 
     def release(self) -> None:
-        """Release the lock, if it is ours. If that fails, the lock expires; progress says when."""
+        """Release the lock, if it is ours. If it may still be ours afterwards, progress says when it expires, and how to delete it."""
         with self._guard:
             if held := self.lease.drop():
                 error = self._connection.move(Move(self._ref, None, held.commit, exact=True))
-                if error is not None:
-                    self._world.progress(locks.unreleased(self.lease.tenant, held.lock, error))
+                if error is not None and (left := self._left(held.commit, error)) is not None:
+                    delete = move_command(self._ref, left, None, self._connection.place().remote)
+                    said = locks.unreleased(self.lease.tenant, held.lock, error, delete)
+                    self._world.progress(said)
                 self._world.checkpoint("release:refused" if error else "release:moved")
+
+    def _left(self, ours: str, error: GitError | Unavailable) -> str | None:
+        """Return the commit of our lock if it may still stand after a failed push; `None` if it was released all the same, or taken by another run."""
+        if isinstance(error, RemoteTimeout):
+            return ours  # a read may wait as long as the push did
+        try:
+            now = self._connection.store.lock()
+        except (GitError, Unavailable):
+            return ours
+        return now if self.lease.owns(now) else None
 
     def heartbeat(self) -> None:
         """Prove that the lock is still ours, and extend it.

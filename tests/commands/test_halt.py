@@ -1174,7 +1174,7 @@ def test_a_lock_that_the_remote_does_not_release_in_time_is_told(
     assert halt(desk, NAME) == 0
     assert "the lock of tenant sandbox may still be held by this run" in desk.err
     assert "until it expires on 20" in desk.err
-    assert "reconcile lock release --tenant sandbox" in desk.err
+    assert "git push --force-with-lease=refs/reconcile/lock/" in desk.err
 
 
 def test_a_lock_that_the_remote_may_have_taken_for_a_stop_is_told(

@@ -149,7 +149,7 @@ def test_an_apply_whose_remote_hangs_from_the_middle_on_ends_soon(
     assert ("Interrupt again to stop waiting for the git remote" in desk.err) is (code == 130)
     assert ("interrupted again" in desk.err) is (code == 130)
     assert "was not started, because the time for the git remote is over" in desk.err
-    assert "reconcile lock release --tenant sandbox" in desk.err
+    assert "git push --force-with-lease=refs/reconcile/lock/" in desk.err
     assert "Run apply again" in desk.out
     turn_to(desk, str(remote))
     machine(monkeypatch, lambda: server.now)

@@ -60,6 +60,7 @@ def halt_with(
     key: str = "1001",
     wait_s: float = 1e5,
     after: Callable[[], object] = lambda: None,
+    told: list[str] | None = None,
 ) -> Report:
     """Stop one object with a git of our own first on PATH.
 
@@ -69,6 +70,7 @@ def halt_with(
         key: the object.
         wait_s: `--wait`.
         after: called when the stop retries something.
+        told: gets the lines that the stop says meanwhile.
     """
     order = bench.order()
     asked = halt.HaltRequest(
@@ -82,11 +84,13 @@ def halt_with(
         world = world_of(order, lambda _: None)
         search = f"{tools}:{world.environ['PATH']}"
 
-        def told(line: str) -> None:
+        def tell(line: str) -> None:
+            if told is not None:
+                told.append(line)
             if "not shared yet" in line:
                 after()
 
-        world = world._replace(environ={**world.environ, "PATH": search}, progress=told)
+        world = world._replace(environ={**world.environ, "PATH": search}, progress=tell)
         return runner.run(halt.halt(world, asked, asyncio.Event()))
 
 
@@ -260,6 +264,21 @@ def test_the_last_push_of_a_stop_moves_its_records_into_the_ledger_and_releases_
     assert (waits(bench.remote), bench.ledger().lock.standing()) == (0, None)
     assert bench.ledger().records()[-1].kind is RecordKind.CLOSE
     assert held_elsewhere(bench) == {"1001"}
+
+
+def test_a_stop_whose_last_push_was_not_answered_holds_no_lock_and_says_none(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """The push was carried out, so the lock is gone. `git push` refuses to release it once more."""
+    bench.prepare(Campaigns())
+    assert bench.apply_here().exit_code == 0
+    tools = lossy_git(tmp_path / "tools", '*" push "*":refs/notes/reconcile/"*')
+    told: list[str] = []
+    report = halt_with(bench, tools, told=told)
+    assert not (tools / "lossy").exists()
+    assert "silent and held" in report.verdict
+    assert (waits(bench.remote), bench.ledger().lock.standing()) == (0, None)
+    assert not [line for line in told if "may still be held" in line]
 
 
 def test_a_server_without_atomic_pushes_keeps_the_hold_and_all_records_of_a_stop(

@@ -723,7 +723,7 @@ def test_a_lock_that_cannot_be_released_is_told(three):
     assert "the lock of tenant" in progress[0]
     assert "may still be held by this run" in progress[0]
     assert "until it expires on 2027-01-11 14:15:00 UTC" in progress[0]
-    assert "reconcile lock release --tenant" in progress[0]
+    assert f"git push --force-with-lease={LOCK}:" in progress[0]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which locks an `acquire` replaced, whatever other runs do meanwhile and whichever answers of the remote are lost. No git runs here."""
+"""What a run says of its lock, whatever other runs do meanwhile and whichever answers of the remote are lost. No git runs here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.git.values import Stat
 from reconciler.ledger import LedgerOptions, locks
 from reconciler.ledger.connection import Connection
 from reconciler.ledger.locks import Lease
-from reconciler.ledger.refs import RefState
+from reconciler.ledger.refs import RefNames, RefState, move_command
 from reconciler.ledger.tenant_lock import TenantLock
 from tests.support.gitfakes import PLATFORM, Clock
 
@@ -70,16 +70,13 @@ class Remote:
     missed: str | None = None
     broken: bool = False
 
-    def taken(self) -> str:
-        return self.others.make("another run", None).commit
-
     def read(self) -> RefState:
+        return RefState(None, self.lock())
+
+    def lock(self, _: float | None = None) -> str | None:
         if self.broken:
             self.broken = False
             raise Unavailable("the git remote does not answer")
-        return RefState(None, self.lock_now)
-
-    def lock(self, _: float | None = None) -> str | None:
         return self.lock_now
 
     def existing(self, *_: str) -> dict[str, str]:
@@ -91,7 +88,10 @@ class Remote:
     def move(self, state: RefState, *moves: Move) -> RefState:
         (move,) = moves
         event, answer = self.pushes.pop(0) if self.pushes else ("nothing", DONE)
-        self.lock_now = {"taken": self.taken(), "released": None}.get(event, self.lock_now)
+        if event != "nothing":
+            self.lock_now = (
+                self.others.make("another run", None).commit if event == "taken" else None
+            )
         self.broken = answer.endswith(UNREAD)
         if answer.startswith(REFUSED) or move.old != self.lock_now:
             self.missed = move.new
@@ -103,9 +103,9 @@ class Remote:
         return RefState(state.ledger, move.new)
 
 
-def lock_of(pushes: list[tuple[str, str]], *, held: bool) -> tuple[TenantLock, Remote]:
-    """Return a tenant's lock for a run, and the remote that keeps it. Another run holds it, if `held`."""
-    git, world = Objects(), Clock().world()
+def lock_of(pushes: list[tuple[str, str]], *, held: bool, **more: Any) -> tuple[TenantLock, Remote]:
+    """Return a tenant's lock for a run, and the remote that keeps it. Another run holds it, if `held`; `more` as for `Clock.world`."""
+    git, world = Objects(), Clock().world(**more)
     others = Lease(git, world, "acme")  # type: ignore[arg-type]
     first = others.make("another run", None).commit if held else None
     remote = Remote(git, others, first, pushes)
@@ -155,3 +155,19 @@ def test_a_lock_that_a_push_without_an_answer_took_locks_the_run_itself_out_of_n
     remote.lock_now = remote.missed
     lock.acquire(holder="apply")
     assert lock.still_ours()
+
+
+@pytest.mark.parametrize("push", PUSHES, ids=", ".join)
+def test_a_lock_that_a_run_could_not_release_is_told_only_if_it_may_still_stand(
+    push: tuple[str, str],
+) -> None:
+    """A push whose answer was lost may have been carried out, and another run may hold the lock by now."""
+    told: list[str] = []
+    lock, remote = lock_of([("nothing", DONE), push], held=False, progress=told.append)
+    lock.acquire(holder="apply")
+    ours = str(remote.lock_now)
+    lock.release()
+    unread = push[1].endswith(UNREAD) and not remote.broken
+    assert len(told) == (remote.lock_now == ours or unread)
+    delete = move_command(RefNames.of(PLATFORM).lock, ours, None, "origin")
+    assert all(each.endswith(delete) for each in told), "it deletes no lock of another run"
