@@ -54,6 +54,21 @@ def split(
         now: the platform's clock.
         asked: whether `--revert` names the object. A missing schedule may also be created again after a release (`Base.missing`).
     """
+    if not_stored := _not_stored(operation, live, base, kind):
+        return (_whole(operation) if asked else not_stored,)
+    return _merged(operation, live, base, kind, now, asked=asked)
+
+
+def _merged(
+    operation: Operation,
+    live: Live,
+    base: Base | None,
+    kind: Kind,
+    now: datetime,
+    *,
+    asked: bool,
+) -> tuple[Operation, ...]:
+    """Return the steps of `split` after a merge of what changed in git and outside."""
     desired = operation.desired
     if desired is None or operation.action not in {Action.CREATE, Action.UPDATE}:
         return (operation,)
@@ -77,6 +92,36 @@ def split(
         *_steps(operation, live, (base, applied), found, kind, now),
         *_rest(operation, applied, seen, found, kind),
     )
+
+
+def _not_stored(
+    operation: Operation, live: Live, base: Base | None, kind: Kind
+) -> Operation | None:
+    """Return a hold if the platform did not keep a narrowing made outside git that our last write sent; else `None`.
+
+    The stored schedule has the id of that write, so nobody wrote since, and git did not change the field. No run let the dialer take
+    such a schedule. What is stored wider than desired is taken back as any other value.
+    """
+    desired, stored = operation.desired, operation.live
+    if base is None or base.stored_id is None or base.stored_id != live.stored_id:
+        return None
+    applied, sent = base.body, base.sent
+    if desired is None or stored is None or applied is None or sent is None:
+        return None
+    names = [
+        name
+        for name in diff.moved(sent, stored)
+        if name in sent
+        and sent[name] != applied.get(name)
+        and applied.get(name) == desired.get(name) == stored.get(name)
+        and effect.of_field(name, sent, stored, kind.rules).widens
+    ]
+    if not names:
+        return None
+    said = ", ".join(_moved(name, sent, stored) for name in names)
+    what = f"the platform stored {said} wider than sent. It was narrowed outside git, so the dialer is not given what is stored"
+    keep = f"commit a value that the platform can store to {operation.place}"
+    return _held(operation, what, keep=keep, undo="Dial with what is stored")
 
 
 def _why_absent(base: Base) -> str:

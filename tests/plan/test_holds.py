@@ -616,6 +616,28 @@ def test_what_a_hand_narrowed_and_nobody_activated_is_refreshed(
     assert refresh.direction is Direction.LOOSEN
 
 
+@pytest.mark.parametrize("active_id", ["older still", None])
+@pytest.mark.parametrize("calls", [BASE["max_concurrent_calls"], 100])
+def test_a_narrowing_that_the_platform_does_not_store_is_not_given_up(calls, active_id):
+    """A hand narrowed the rate, our write sent it so, and the platform rounded it up to the manifest's. Git asks for no other rate."""
+    kept = {**BASE, "dial_rate": 5.0}
+    base = Base(BASE, Direction.TIGHTEN, "s-1001", unfinished=True, sent=kept)
+    now = make_live(stored=BASE, active_id=active_id)
+    wanted = make_desired(body={**BASE, "max_concurrent_calls": calls})
+    _, (rest,) = parts(wanted, now, base=base)
+    assert (rest.action, rest.executable) == (Action.HELD, False)
+    assert "the platform stored `dial_rate` (5 → 20) wider than sent" in rest.blocked[0]
+    _, (whole,) = parts(wanted, now, base=base, revert=[wanted.key])
+    assert (whole.executable, whole.reverts, whole.direction.widens) == (True, True, True)
+    for free in (
+        {"base": base._replace(stored_id="theirs")},
+        {"base": base._replace(sent={**kept, "dial_rate": 20.0})},
+        {"base": base._replace(body=kept)},
+    ):
+        _, *more = parts(wanted, now, **free)
+        assert all("wider than sent" not in said for each in more[0] for said in each.blocked)
+
+
 def test_what_a_stop_found_without_common_hours_is_not_created_again():
     night = {**BASE, "compliance_windows": [make_window(start=21, end=23)]}
     dialing = make_live(stored=None, version=None, stored_id=None, active_id="older")
