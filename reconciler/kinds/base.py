@@ -218,6 +218,10 @@ class Kind(ABC):
     def is_silent(self, live: Live) -> bool:
         """Return whether the object does not dial, and will not start by itself."""
 
+    def dials(self, live: Live) -> bool:
+        """Return whether the object dials: it is not silent, and not `idle`."""
+        return not self.is_silent(live) and not live.idle
+
     @abstractmethod
     def silenced(self, body: Body | None) -> Body | None:
         """Return the stored body of an object after an emergency stop: `body` if stopping removes nothing, else `None`."""

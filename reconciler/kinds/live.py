@@ -76,6 +76,11 @@ def unsettled(live: Live) -> str:
     return "the dialer still uses another schedule than the stored one"
 
 
+def still_dials(live: Live) -> str:
+    """Return for people that an object dials which a stop should have silenced, and how its dialer differs from what is stored."""
+    return "it still dials" if live.settled else f"it still dials: {unsettled(live)}"
+
+
 def unread(key: str, name: str = "") -> Live:
     """Return an object whose answer cannot be read. It counts as dialing by a schedule that says nothing."""
     return Live(key, name, running=True, stored={}, stored_id="", active_id="")

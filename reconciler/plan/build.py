@@ -10,7 +10,7 @@ from typing import Final
 from reconciler import diff, effect
 from reconciler.effect import Direction
 from reconciler.kinds import Kind
-from reconciler.kinds.live import Live, Snapshot, unsettled
+from reconciler.kinds.live import Live, Snapshot, still_dials, unsettled
 from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, canonical_base, fields_moved_by, moved_by
 from reconciler.plan.holds import folder_of, split
@@ -126,8 +126,8 @@ def _halted(
     if found is None or (steps and found.direction is Direction.TIGHTEN):
         found = _describe(wanted, live, kind, Action.HELD, now)
     why = hold if is_silent else _why(hold, wanted, live)
-    dialing = not is_silent and not live.idle
-    return (*steps, replace(found, action=Action.HELD, blocked=(why,), dialing=dialing))
+    held = replace(found, action=Action.HELD, blocked=(why,), dialing=kind.dials(live))
+    return (*steps, held)
 
 
 def _narrows(step: Operation) -> bool:
@@ -199,9 +199,7 @@ def _stands(snapshot: Snapshot, key: str) -> bool:
 def _why(hold: str, wanted: Desired, live: Live) -> str:
     """Return why an object is held that is not silent, and how to stop it again."""
     again = f"reconcile halt {folder_of(wanted.place)} {wanted.name} --reason TEXT"
-    said = "it still dials" if live.settled else f"it still dials: {unsettled(live)}"
-    if live.idle:
-        said = f"{unsettled(live)}: any refresh would make it dial"
+    said = f"{unsettled(live)}: any refresh would make it dial" if live.idle else still_dials(live)
     return f"{said}. Stop it again with `{again}`; {hold}"
 
 

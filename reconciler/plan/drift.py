@@ -14,7 +14,7 @@ from datetime import datetime
 from reconciler import diff, effect
 from reconciler.effect import Direction
 from reconciler.kinds import Kind
-from reconciler.kinds.live import Live, Snapshot, unsettled
+from reconciler.kinds.live import Live, Snapshot, still_dials, unsettled
 from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, canonical_base
 from reconciler.plan.drift_values import Cause, Drift, Drifted, Fate, FieldDrift, Hold, Known, Way
@@ -49,12 +49,12 @@ def drift(
     found, lists = [], _Lists()
     kind = next(iter(kinds.values()))
     for key in sorted(keys):
-        each = wanted.get(key)
+        each, live = wanted.get(key), snapshot.objects.get(key) or Live(key, "")
         case = _Case(
             key,
             each,
-            snapshot.objects.get(key) or Live(key, ""),
-            canonical_base(base.get(key), kind),
+            live,
+            _before_stop(canonical_base(base.get(key), kind), live),
             kinds[each.kind] if each else kind,
             steps.get(key, ()),
             known,
@@ -75,6 +75,18 @@ def drift(
         tuple(lists.stopped),
         tuple(lists.otherwise),
     )
+
+
+def _before_stop(base: Base | None, live: Live) -> Base | None:
+    """Return the base of an object that a stop may have left as it was: what was applied before the stop.
+
+    No run saw such an object silent. The platform may have answered the removal with an error and not executed it, so what is
+    stored now may be what was stored then.
+    """
+    if base is None or base.stopped is None or not base.unfinished or live.stored is None:
+        return base
+    applied = base.stopped[0]
+    return None if applied is None else base._replace(body=applied, stopped=None)
 
 
 @dataclass(slots=True)
@@ -169,6 +181,7 @@ class _Case:
         )
 
 
+_COUNTS_AS_DIALING = "it cannot be read, so it counts as dialing"
 _CUT_OFF = "an earlier run of reconcile did not record the outcome of its write, so a part of this may be its own"
 
 
@@ -181,7 +194,11 @@ def _of_object(case: _Case, lists: _Lists) -> Iterable[Drifted]:
     if not live.settled and case.odd is None:
         yield case.row(Cause.INACTIVE, Way.UNKNOWN, notes=(unsettled(live),))
     if holds := tuple(case.known.holds.get(case.key, ())):
-        yield case.row(Cause.HELD, Way.NARROWED, holds=holds)
+        if not case.kind.dials(live):
+            yield case.row(Cause.HELD, Way.NARROWED, holds=holds)
+            return
+        said = still_dials(live) if case.odd is None else _COUNTS_AS_DIALING
+        yield case.row(Cause.DIALING, Way.WIDENED, holds=holds, notes=(said,))
 
 
 def _of_stored(case: _Case, lists: _Lists) -> Iterable[Drifted]:

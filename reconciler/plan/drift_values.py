@@ -15,6 +15,7 @@ from reconciler.plan.base import Base
 class Cause(StrEnum):
     """The way in which an object drifted."""
 
+    DIALING = "dialing"
     CHANGED = "changed"
     RECREATED = "recreated"
     UNMANAGED = "unmanaged"
@@ -136,7 +137,7 @@ class Drifted:
         applied, stored: the bodies that `fields` compares; `None` if there is none.
         by, at: who stored the schedule, and when, according to the platform; `None` if it does not say.
         last: the last write of reconcile; `None` if there is none.
-        holds: of `held`.
+        holds: of `held` and `dialing`.
         notes: sentences for the reader.
         place: where the manifest stands.
     """

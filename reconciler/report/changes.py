@@ -162,7 +162,11 @@ def errors_to_correct(plan: Plan) -> str:
 
 def dialing(plan: Plan) -> str:
     """Return the names of the objects that an emergency stop holds and that still dial."""
-    names = [operation.name for operation in plan.operations if operation.dialing]
+    return still_dialing([operation.name for operation in plan.operations if operation.dialing])
+
+
+def still_dialing(names: Sequence[str]) -> str:
+    """Return a phrase that names the objects that an emergency stop holds and that still dial; empty if there are none."""
     return f"{len(names)} STILL DIALING: {shown_names(names)}" if names else ""
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from reconciler.diff import FieldChange
 from reconciler.plan import Cause, Drift, Drifted, FieldDrift, Hold, LastWrite, Origin
 from reconciler.report import Report, Risk, Row, Table, Tone, count, object_row
-from reconciler.report.changes import shown_names
+from reconciler.report.changes import shown_names, still_dialing
 from reconciler.report.fields import Said, local, said
 
 FIELDS_SHOWN: Final = 3
@@ -75,9 +75,10 @@ def of_drift(
 
 
 def verdict(found: Drift, noun: str) -> str:
-    """Return the drift in one sentence: what may dial more than was applied, then each kind of drift with its number.
+    """Return the drift in one sentence: what still dials after a stop, what may dial more than was applied, then each kind with its number.
 
-    Objects that no manifest describes are counted once, as such: nothing was applied to them.
+    Objects that no manifest describes are counted once, as such: nothing was applied to them. What still dials after a stop need
+    not dial more than was applied, and is counted as such only if something else widens it.
     """
     same = (
         f"{count(found.matching, 'schedule')} {'is' if found.matching == 1 else 'are'} as applied"
@@ -88,13 +89,16 @@ def verdict(found: Drift, noun: str) -> str:
         return f"No drift. {same}."
     causes = Counter(each.cause for each in found.objects)
     unmanaged = {each.key for each in found.objects if each.cause is Cause.UNMANAGED}
-    wide = len({each.key for each in found.objects if each.way.widens} - unmanaged)
-    nothing = [] if unmanaged else ["nothing dials more than was applied"]
+    dialing = [each.name for each in found.objects if each.cause is Cause.DIALING]
+    widened = (each for each in found.objects if each.cause is not Cause.DIALING)
+    wide = len({each.key for each in widened if each.way.widens} - unmanaged)
+    nothing = [] if unmanaged or dialing else ["nothing dials more than was applied"]
     parts = [
+        *([still_dialing(dialing)] if dialing else []),
         *([f"{wide} may dial more than was applied"] if wide else nothing),
         *(
             f"{count(causes[cause], noun)} {_SAYS[cause][causes[cause] > 1]}"
-            for cause in Cause
+            for cause in _SAYS
             if causes[cause]
         ),
         *([same] if found.matching else []),
@@ -130,7 +134,7 @@ def _row(each: Drifted, ours: str | None) -> Row:
     tone = Tone.BAD if each.way.widens else _TONES.get(each.cause, Tone.CHANGE)
     details = (
         *(_detail(each, one, words) for one, words in _said(each)),
-        *(each.notes[1:] if each.cause in {Cause.INACTIVE, Cause.UNREADABLE} else each.notes),
+        *(each.notes[1:] if each.cause in _FIRST_NOTE else each.notes),
         *_of_client(each, ours),
         *_last(each.last),
     )
@@ -173,10 +177,11 @@ def _said(each: Drifted) -> list[tuple[FieldDrift, Said]]:
 def _change(each: Drifted) -> str:
     """Return what drifted, in one cell."""
     who = each.platform_name or each.key
-    if each.cause in {Cause.INACTIVE, Cause.UNREADABLE}:
-        return each.notes[0]
     if each.cause is Cause.HELD:
-        return "; ".join(map(_hold, each.holds))
+        return "; ".join(f"stopped {_hold(hold, ', ')}" for hold in each.holds)
+    if each.cause in _FIRST_NOTE:
+        holds = (f"held by a stop of {_hold(hold, ' ')}" for hold in each.holds)
+        return "; ".join([each.notes[0], *holds])
     if each.cause in _CHANGES:
         return _CHANGES[each.cause].format(who)
     if each.applied is None:
@@ -186,6 +191,9 @@ def _change(each: Drifted) -> str:
     return "; ".join([*shown, *([f"and {count(more, 'more field')}"] if more > 0 else [])])
 
 
+_FIRST_NOTE: Final = frozenset({Cause.DIALING, Cause.INACTIVE, Cause.UNREADABLE})
+"""The causes whose first note says in the row what drifted."""
+
 _CHANGES: Final[Mapping[Cause, str]] = {
     Cause.UNMANAGED: "{} may dial, and no manifest describes it",
     Cause.RECREATED: "a schedule of {} was stored, although reconcile removed it",
@@ -193,9 +201,9 @@ _CHANGES: Final[Mapping[Cause, str]] = {
 }
 
 
-def _hold(hold: Hold) -> str:
+def _hold(hold: Hold, between: str) -> str:
     until = _moment(hold.until) if hold.until else "it is released"
-    return f"stopped {_moment(hold.since)}, until {until}: {hold.reason}"
+    return f"{_moment(hold.since)}{between}until {until}: {hold.reason}"
 
 
 def _detail(each: Drifted, one: FieldDrift, words: Said) -> str:
@@ -213,7 +221,7 @@ def _by(each: Drifted) -> str:
 
 
 def _of_client(each: Drifted, ours: str | None) -> tuple[str, ...]:
-    if ours is None or each.by != ours or each.cause in {Cause.INACTIVE, Cause.HELD}:
+    if ours is None or each.by != ours or each.cause in {Cause.DIALING, Cause.INACTIVE, Cause.HELD}:
         return ()
     return (
         f"the platform names the client {ours}, which this command uses itself, and no record of reconcile says so",

@@ -41,6 +41,7 @@ DIRECTIONS: Final[Mapping[str, str]] = {
 """Directions of a change."""
 
 DRIFTS: Final[Mapping[str, str]] = {
+    "dialing": "An emergency stop holds the object, and it still dials or cannot be read: the stop was refused, its outcome is unknown, or somebody stored a schedule again.",
     "changed": "The stored schedule differs from the one applied last.",
     "recreated": "A schedule is stored, although reconcile removed it.",
     "unmanaged": "The object may dial, and no manifest describes it.",
@@ -53,7 +54,7 @@ DRIFTS: Final[Mapping[str, str]] = {
 """Causes of drift (`reconcile drift`)."""
 
 WAYS: Final[Mapping[str, str]] = {
-    "widened": "The dialer may do more than was applied.",
+    "widened": "The dialer may do more than was applied, or than a stop allows.",
     "mixed": "The dialer may do more in one way and less in another. It counts as widened.",
     "unknown": "A value cannot be read or judged, so its effect on dialing is unknown. It counts as widened.",
     "narrowed": "The dialer may do less than was applied.",

@@ -142,6 +142,28 @@ def test_a_stop_is_told_with_who_since_when_and_why(
     assert "5 schedules are as applied" in desk.out
 
 
+@pytest.mark.parametrize("which", [NAME, "--all"])
+@pytest.mark.parametrize("status", [403, 404, 409, 500])
+def test_a_stop_that_stopped_nothing_is_not_told_as_one_that_did(
+    desk: Desk, server: sandbox.CampaignState, status: int, which: str
+) -> None:
+    """A stop that was refused, or of which nobody knows whether it was executed, leaves the schedule from before."""
+    server.faults.add(f"{status}:DELETE */{KEY}/schedule")
+    assert desk.run("halt", PATH, which, "--reason", "calls at night", "--wait", "0") != 0
+    server.faults.clear()
+    rows = drifted(desk, "--fail-on", "loosening")
+    (mine,) = (each for each in rows if each["key"] == KEY)
+    assert (mine["cause"], mine["widens"], rows[0]["cause"]) == ("dialing", True, "dialing")
+    assert mine["holds"][0]["reason"] == "calls at night"
+    assert desk.run("drift", PATH) == 2
+    (verdict,) = (line for line in desk.out.splitlines() if "STILL DIALING: " in line)
+    assert NAME in verdict
+    assert "nothing dials more" not in verdict
+    assert desk.run("release", PATH, which, "--reason", "the platform refused") == 0
+    desk.run("drift", PATH, "--format", "json")
+    assert KEY not in {each["key"] for each in json.loads(desk.out)["drift"]}, "nobody removed it"
+
+
 def test_a_schedule_that_is_removed_and_stored_again_is_compared_like_any_other(
     desk: Desk, server: sandbox.CampaignState
 ) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.effect import Direction, direction
+from reconciler.kinds.live import unread
 from reconciler.plan import Base, Cause, Fate, Hold, Known, Way, build, drift
 from tests.plan.test_merge import (
     SPAN,
@@ -307,11 +308,85 @@ def test_a_schedule_stored_during_a_stop_widens():
     holds = {"1001": (Hold("ann", "2027-01-12T02:00:00+00:00", None, "calls at night"),)}
     stopped = Base(None, stopped=(BASE, BASE))
     drifted = found([make_desired()], [make_live()], base={"1001": stopped}, holds=holds)
-    assert rows(drifted) == [(Cause.RECREATED, Way.WIDENED), (Cause.HELD, Way.NARROWED)]
+    assert rows(drifted) == [(Cause.DIALING, Way.WIDENED), (Cause.RECREATED, Way.WIDENED)]
+
+
+HELD = {"1001": (Hold("ann", "2027-01-12T02:00:00+00:00", None, "calls at night"),)}
+REFUSED = Base(BASE)
+"""A stop that the platform refused changes nothing of what was applied last."""
+UNKNOWN = Base(None, stopped=(BASE, BASE), unfinished=True)
+"""Whether the stop was executed is unknown."""
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from([None, BASE, {**BASE, "dial_rate": 1.0}, {**BASE, "dial_rate": 30.0}]),
+    st.sampled_from([None, "s-1001", "older"]),
+    st.sampled_from([REFUSED, UNKNOWN, UNKNOWN._replace(unfinished=False)]),
+    st.booleans(),
+)
+def test_a_stop_that_silenced_nothing_is_never_told_as_one_that_did(
+    stored, active_id, base, unreadable
+):
+    """What still dials comes first in the drift, and only that. A plan says so, too, unless it retires the object."""
+    live = make_live(stored=stored, stored_id=stored and "s-1001", active_id=active_id)
+    odd = {"1001": "no number"} if unreadable else {}
+    snapshot = make_snapshot([unread("1001") if unreadable else live], unreadable=odd)
+    known = Known({"1001": base}, holds=HELD)
+    held = {"1001": "halted"}
+    wanted = [make_desired()]
+    plan = build(make_origin(), wanted, snapshot, KINDS, base=known.base, held=held)
+    dials = KIND.dials(snapshot.objects["1001"])
+    drifted = drift(wanted, snapshot, KINDS, known, plan.operations)
+    causes = [each.cause for each in drifted.objects]
+    assert (Cause.HELD in causes) is not dials
+    assert causes.count(Cause.DIALING) == dials == (causes[0] is Cause.DIALING)
+    assert drifted.widens or not dials
+    assert dials >= any(operation.dialing for operation in plan.operations)
+
+
+def test_an_object_that_a_stop_left_dialing_shows_its_hold_and_who_stored_it():
+    live = make_live(stored_by="ann")
+    (row,) = found([make_desired()], [live], base={"1001": REFUSED}, holds=HELD).objects
+    assert (row.cause, row.way) == (Cause.DIALING, Way.WIDENED)
+    assert (row.holds, row.by) == (HELD["1001"], "ann")
+    assert any("it still dials" in note for note in row.notes)
+
+
+def test_what_a_stop_left_dialing_is_told_although_the_next_apply_retires_it():
+    drifted = found([make_retired()], [make_live()], base={"1001": REFUSED}, holds=HELD)
+    assert rows(drifted) == [(Cause.DIALING, Way.WIDENED)]
+
+
+@pytest.mark.parametrize("holds", [HELD, {}])
+def test_what_a_stop_may_not_have_removed_is_compared_with_what_was_applied(holds):
+    for rate, way in ((30.0, Way.WIDENED), (1.0, Way.NARROWED)):
+        live = make_live(stored={**BASE, "dial_rate": rate})
+        drifted = found([make_desired()], [live], base={"1001": UNKNOWN}, holds=holds)
+        assert rows(drifted)[len(holds) :] == [(Cause.CHANGED, way)]
+    same = found([make_desired()], [make_live()], base={"1001": UNKNOWN}, holds=holds)
+    assert rows(same) == [(Cause.DIALING, Way.WIDENED)][: len(holds)]
+    assert same.stopped == ()
+    assert same.matching == (not holds)
+
+
+def test_what_was_never_applied_and_a_stop_may_not_have_removed_is_not_recreated():
+    never = UNKNOWN._replace(stopped=(None, BASE))
+    assert rows(found([make_desired()], [make_live()], base={"1001": never})) == []
+    assert rows(found([], [make_live()], base={"1001": never})) == [(Cause.UNMANAGED, Way.WIDENED)]
+
+
+def test_a_skill_that_a_stop_left_running_is_compared_with_what_was_applied():
+    live = make_live("4001", stored={**SKILL_BASE, "maximum_ratio": 1.6})
+    stopped = Base(None, stopped=(SKILL_BASE, None), unfinished=True)
+    wanted = make_skill_desired(**SKILL_BASE)
+    holds = {"4001": HELD["1001"]}
+    drifted = found([wanted], [live], base={"4001": stopped}, kinds=SKILLS, holds=holds)
+    assert rows(drifted) == [(Cause.DIALING, Way.WIDENED), (Cause.CHANGED, Way.WIDENED)]
 
 
 def test_a_stop_alone_is_a_hold_with_who_since_when_and_until_when():
-    holds = {"1001": (Hold("ann", "2027-01-12T02:00:00+00:00", None, "calls at night"),)}
+    holds = HELD
     stopped = Base(None, stopped=(BASE, BASE))
     drifted = found([make_desired()], [make_silent()], base={"1001": stopped}, holds=holds)
     assert rows(drifted) == [(Cause.HELD, Way.NARROWED)]

@@ -1,7 +1,8 @@
 """The report of drift: worst first, times as the manifest writes them, and a first screen that holds the worst."""
 
-from reconciler.plan import Base, Drift, Known, build, drift
+from reconciler.plan import Base, Drift, Hold, Known, build, drift
 from reconciler.renderers import renderer_for
+from reconciler.report import Tone
 from reconciler.report.drift import of_drift, verdict
 from tests.support.bodies import make_body, make_window
 from tests.support.factories import (
@@ -77,6 +78,30 @@ def test_an_object_without_a_manifest_is_counted_once():
     plan = build(make_origin(), [], snapshot := make_snapshot([make_live("1001")]), KINDS, base={})
     found = drift([], snapshot, KINDS, Known({}), plan.operations)
     assert verdict(found, "campaign") == "Drift: 1 campaign is not managed and may dial"
+
+
+def test_what_a_stop_left_dialing_comes_before_the_largest_widening():
+    """The sentence must not say that nothing dials more than was applied: the stop asked for silence."""
+    hold = Hold("ann", "2027-01-12T02:00:00+00:00", None, "calls at night")
+    wanted = [make_desired("1001"), make_desired("1002")]
+    wide = make_live("1001", stored=make_body(campaign_id="1001", dial_rate=48.0))
+    base = {each.key: Base(each.body) for each in wanted}
+    for lives, rest in (
+        ([wide, make_live("1002")], "1 may dial more than was applied; 1 campaign was changed"),
+        ([make_live("1001"), make_live("1002")], "1 schedule is as applied"),
+    ):
+        snapshot, holds = make_snapshot(lives), {"1002": (hold,)}
+        held = {"1002": "halted"}
+        plan = build(make_origin(), wanted, snapshot, KINDS, base=base, held=held)
+        found = drift(wanted, snapshot, KINDS, Known(base, holds=holds), plan.operations)
+        report = of_drift(found, make_origin(), NOW, exit_code=2, noun="campaign")
+        assert report.verdict == f"Drift: 1 STILL DIALING: campaign-1002; {rest}"
+        assert report.tone is Tone.BAD
+        row = report.tables[0].rows[0]
+        assert (row.key, row.cells[0], row.tone) == ("1002", "dialing", Tone.BAD)
+        assert row.cells[4] == (
+            "it still dials; held by a stop of Tue 2027-01-12 02:00 UTC until it is released: calls at night"
+        )
 
 
 def test_no_drift_is_one_sentence():
