@@ -148,7 +148,7 @@ class _Halt:
         """Wait for the sign-in. Meanwhile hold what manifests name, so that a stop that dies at its first removal leaves its holds in the remote.
 
         Raises:
-            AccessError: the sign-in was refused. The holds stay, and the error says so.
+            AccessError: the sign-in was refused. The error says what is held all the same.
             UsageError: see `_open`.
         """
         asked = self.asked
@@ -161,12 +161,12 @@ class _Halt:
                 signing_in.result()
         except AccessError as error:
             kept = await self.journal.finish(0.0, self.stop)
-            if self.journal.held and kept.where is not Where.NOWHERE:
-                path, shared = str(self.session.folder.path), kept.where is Where.SHARED
-                ends = how_to_release(path, asked.names, self.until, shared=shared)
-                said = f"{error}. Nothing was stopped, but the holds are recorded. {ends}"
-                raise AccessError(said) from error
-            raise
+            if not self.journal.held:
+                raise
+            path, shared = str(self.session.folder.path), kept.where is Where.SHARED
+            ends = how_to_release(path, asked.names, self.until, shared=shared)
+            said = f"Nothing was stopped{kept.after_refusal(ends)}"
+            raise AccessError(f"{error}. {said}") from error
 
     def _open(self) -> None:
         """Open the journal, and what sends the stops.

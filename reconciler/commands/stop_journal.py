@@ -78,6 +78,13 @@ class Kept:
     away: bool = False
     notes: tuple[str, ...] = ()
 
+    def after_refusal(self, ends: str) -> str:
+        """Return the end of the sentence about a stop whose sign-in was refused. `ends`: how to release what is held."""
+        next_ = f"{self.reason}. Run: {self.command}" if self.command else ""
+        if self.where is Where.NOWHERE:
+            return f", and nothing is held: {next_}"
+        return f", but the holds are recorded. {ends}{f'. But {next_}' if next_ else ''}"
+
 
 _EVERYTHING: Final = Target("", audit.EVERYTHING, "everything")
 

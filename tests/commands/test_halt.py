@@ -27,10 +27,11 @@ from reconciler import audit, sandbox
 from reconciler.audit import Event, Record, RecordKind
 from reconciler.audit.records import FIRST
 from reconciler.client import Client, embedded
+from reconciler.commands.stop_writer import StopWriter
 from reconciler.commands.targets import Target
 from reconciler.dialects.base import Credentials, Listed
 from reconciler.dialects.campaigns import api as campaigns
-from reconciler.errors import Place
+from reconciler.errors import GitError, Place
 from reconciler.execute import WriteOptions
 from reconciler.execute.halt import Silencer
 from reconciler.execute.waits import RELOCK_PAUSE_S, TELL_S
@@ -41,6 +42,7 @@ from reconciler.report.halt import how_to_release
 from reconciler.sandbox.campaign_seed import bulk_body
 from reconciler.settings import ClientOptions, Settings, Variables
 from reconciler.world import here
+from tests.support import fasttime
 from tests.support.bodies import manifest_text
 from tests.support.desk import Desk, commit, git, login_to, samples_in, samples_served
 from tests.support.engine import StopNotebook
@@ -612,6 +614,26 @@ def test_a_release_knows_what_only_a_stop_of_everything_holds_by_every_name(
     assert "1 hold released" in desk.out
     assert desk.run("release", PATH, "2001", "--reason", "x") == 0
     assert "2001 is not held" in desk.out
+
+
+@pytest.mark.parametrize("fault", ["store", "share"])
+def test_a_refused_stop_that_could_not_be_recorded_or_shared_says_so(
+    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise GitError("no space left on device")
+
+    fasttime.hurry(monkeypatch)
+    monkeypatch.setattr(StopWriter, fault, broken)
+    monkeypatch.setenv("CXONE_CLIENT_SECRET", "wrong")
+    assert halt(desk, "--all") == 77
+    if fault == "store":
+        assert "Nothing was stopped, and nothing is held: this halt could not be rec" in desk.err
+        assert f"Run: reconcile halt {PATH} --all" in desk.err
+    else:
+        assert "Nothing was stopped, but the holds are recorded. Once the records" in desk.err
+        assert "But the records are only in this clone (no space left on device)" in desk.err
+        assert re.search(r"Run: git push \w+ refs/", desk.err)
 
 
 def test_a_name_that_moved_releases_the_object_that_has_it_now(
