@@ -39,6 +39,9 @@ _USAGE: Final = 129
 _CHECK: Final = "check its URL (`git remote -v`), the network and your access to it"
 
 
+_LOCK: Final = re.compile(r"Unable to create '([^']+\.lock)': File exists")
+
+
 class _TimedOut(GitError):
     """A git command took longer than its time limit and was ended."""
 
@@ -215,5 +218,15 @@ class Base:
         except _TimedOut as error:
             raise RemoteTimeout(f"the git remote does not answer: {error}; {_CHECK}") from error
         except GitError as error:
-            said = f"the git remote does not answer, or refuses: {error}; {_CHECK}"
+            said = f"the git remote does not answer, or refuses: {error}; {_advice(str(error))}"
             raise Unavailable(said) from error
+
+
+def _advice(said: str) -> str:
+    """Return what to do about the message of a git command that reaches a remote."""
+    if "does not support --atomic" in said:
+        return "records need a git server that moves several refs by one push (git's `receive.advertiseAtomic`)"
+    lock = _LOCK.search(said)
+    if lock and os.path.lexists(lock[1]):
+        return f"if no other git command runs here, one was killed: then delete {safe(lock[1])}"
+    return _CHECK

@@ -472,6 +472,27 @@ def test_a_remote_that_does_not_answer_is_not_a_remote_without_refs(tmp_path, wh
         getattr(one, what)("origin", "refs/notes/reconcile/acme")
 
 
+def test_what_a_killed_git_command_left_is_named_and_not_blamed_on_the_remote(tmp_path):
+    bare, (one,) = shared(tmp_path)
+    top = made(one, "2", (made(one, "1"),))
+    one.push("origin", Move("refs/notes/reconcile/acme", top, None))
+    shallow = clone(bare, tmp_path / "shallow", "--depth=1")
+    left = shallow.root / ".git" / "shallow.lock"
+    left.touch()
+    with pytest.raises(Unavailable, match="if no other git command runs here") as caught:
+        shallow.fetch("origin", "refs/notes/reconcile/acme", depth=1)
+    assert str(caught.value).endswith(f"then delete {left}")
+
+
+def test_a_server_without_atomic_pushes_is_named_as_the_cause(tmp_path):
+    bare, (one,) = shared(tmp_path)
+    git(bare, "config", "receive.advertiseAtomic", "false")
+    new = made(one, "1")
+    with pytest.raises(Unavailable, match="a git server that moves several refs by one push"):
+        one.push("origin", Move("refs/notes/a", new, None), Move("refs/notes/b", new, None))
+    one.push("origin", Move("refs/notes/a", new, None))
+
+
 def test_an_option_is_no_remote(repo):
     with pytest.raises(GitError, match="not a remote"):
         repo.remote_refs("--upload-pack=touch ran", "refs/heads/main")
