@@ -258,8 +258,10 @@ class _LastEvent:
 
     def add(self, write: Applied, when: datetime) -> None:
         """Take in the next event of the ledger, and when it took effect according to its record."""
+        if when > self._instant:  # a forged instant of the future must place no other event
+            return
         place = self._order.place(write.outcome, when)
-        if when <= self._instant and (self._place is None or place >= self._place):
+        if self._place is None or place >= self._place:
             self.write, self._place = write, place
 
 

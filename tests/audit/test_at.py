@@ -22,9 +22,11 @@ AHEAD = timedelta(days=90)
 HOUR = timedelta(hours=1)
 
 
-def wrote(clock: Clock, **observed: object) -> list[Event]:
-    maker = run(COMMIT, "run-2", clock=clock)
-    intent = maker.intent(operation(), digest="d" * 64, generation=0)
+def wrote(
+    clock: Clock, *, rate: float = 25.0, name: str = "run-2", **observed: object
+) -> list[Event]:
+    maker = run(COMMIT, name, clock=clock)
+    intent = maker.intent(operation(rate=rate), digest="d" * 64, generation=0)
     return [intent, maker.outcome(intent, Result.UPDATED, audit={}, **observed)]
 
 
@@ -165,13 +167,7 @@ def test_the_order_in_which_different_runs_were_recorded_does_not_count(
 
 def test_of_two_writes_at_the_same_instant_the_later_record_counts() -> None:
     now = audit.stamp(START + AHEAD)
-    first, second = (
-        [
-            intent := maker.intent(operation(), digest="d" * 64, generation=0),
-            maker.outcome(intent, Result.UPDATED, audit={}, at=now),
-        ]
-        for maker in (run(COMMIT, "run-1"), run(COMMIT, "run-2"))
-    )
+    first, second = (wrote(Clock(), rate=rate, name=f"run-{rate}", at=now) for rate in (1.0, 2.0))
     for events in ([*first, *second], [*second, *first]):
         records = chained(events)
         assert ids(records, 0) == (events[2].id, events[2].id)
@@ -195,18 +191,25 @@ def test_the_writes_of_one_run_took_effect_in_their_order_whatever_the_platforms
 def test_a_write_without_the_platforms_time_counts_after_those_recorded_before_it() -> None:
     """A machine whose clock is wrong, and which read the outcome back after a crash, must not hide every later write."""
     wrong = Clock(START + AHEAD + HOUR)
-    first, settled = wrote(Clock(), at=audit.stamp(START + AHEAD)), wrote(wrong)
-    maker = run(COMMIT, "run-3")
-    intent = maker.intent(operation(), digest="d" * 64, generation=0)
-    late = audit.stamp(START + AHEAD + timedelta(minutes=1))
-    last = [intent, maker.outcome(intent, Result.UPDATED, audit={}, at=late)]
+    first, settled = wrote(Clock(), rate=1.0, at=audit.stamp(START + AHEAD)), wrote(wrong, rate=2.0)
+    last = wrote(Clock(), name="run-3", at=audit.stamp(START + AHEAD + timedelta(minutes=1)))
     records = chained([*first, *settled, *last])
-    assert ids(records, 7200) == (intent.id, intent.id)
+    assert ids(records, 7200) == (last[0].id, last[0].id)
     assert [each["id"] for each in audit.entries(records)] == [
         first[1].id,
         settled[1].id,
         last[1].id,
     ]
+
+
+def test_a_write_of_the_far_future_places_no_other_write() -> None:
+    """A stop's records count unsigned, so anybody may have made its instant up."""
+    _, (removed, _) = apply_overtaken_by_a_stop()
+    far = run(COMMIT, "stop").outcome(removed, Result.DELETED, audit={}, at="2999-01-01T00:00:00Z")
+    settled = wrote(Clock(), rate=1.0)
+    last = wrote(Clock(), name="run-3", at=audit.stamp(START + AHEAD))
+    records = chained([removed, far, *settled, *last])
+    assert ids(records, 7200) == (last[0].id, last[0].id)
 
 
 def test_what_was_taken_over_is_told_with_its_commit(desk: Desk) -> None:
