@@ -22,9 +22,15 @@ def main() -> None:
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     # anyio 4.16 leaves a coroutine behind when a connection is cancelled before its first step, as at the end of a stop.
     warnings.filterwarnings("ignore", r"coroutine 'connect_tcp\b", RuntimeWarning)
-    from reconciler.cli import run  # noqa: PLC0415 - after the switch is set
+    try:
+        from reconciler.cli import run  # noqa: PLC0415 - after the switch is set
 
-    code = run()
+        code = run()
+    except KeyboardInterrupt:  # while Python imports: later ones are handled where they arrive
+        from reconciler.errors import ExitCode  # noqa: PLC0415
+
+        print("error: interrupted", file=sys.stderr)  # noqa: T201
+        code = ExitCode.INTERRUPTED
     for stream in filter(None, (sys.stdout, sys.stderr)):  # `None`: the caller closed it
         try:
             stream.flush()

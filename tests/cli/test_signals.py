@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from reconciler.cli import signals
+from reconciler.errors import ExitCode
 from reconciler.world import World, here
 
 
@@ -62,3 +65,20 @@ def test_the_signal_is_handled_as_before_after_the_command(world: World) -> None
 
     assert signals.run(world, work()) == 7
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+STARTING = """\
+import sys, types
+class Interrupted(types.ModuleType):
+    def __getattr__(self, name):
+        raise KeyboardInterrupt
+sys.modules["reconciler.cli"] = Interrupted("reconciler.cli")
+from reconciler.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_program_starts_ends_it_without_a_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", STARTING], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (ExitCode.INTERRUPTED, b"")
+    assert done.stderr.split() == [b"error:", b"interrupted"]
