@@ -374,6 +374,17 @@ def test_one_lie_in_an_otherwise_sound_ledger_is_found(
         assert liar.id in {each.id for each in found}
 
 
+def test_what_only_a_stop_of_everything_held_may_be_released_by_itself() -> None:
+    maker = run(COMMIT)
+    events = [
+        maker.hold(audit.EVERYTHING, name="everything", reason="r"),
+        maker.release("1", name="n", reason="r"),
+    ]
+    assert audit.verify({COMMIT: chained(events)}, tenant=PLATFORM) == ()
+    (alone,) = audit.verify({COMMIT: chained(events[1:])}, tenant=PLATFORM)
+    assert alone.problem == "a release of an object that was never held"
+
+
 @pytest.mark.parametrize("kind", ["intent", "close"])
 def test_what_a_run_did_has_an_opening_before_it(kind: str) -> None:
     maker = run(COMMIT)

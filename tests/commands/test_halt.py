@@ -665,8 +665,9 @@ def test_what_dials_on_after_a_refused_stop_may_be_narrowed_or_retired(
     assert desk.run("apply", "--yes", PATH) == 0
     with monkeypatch.context() as patch:
         patch.setenv("CXONE_CLIENT_SECRET", "wrong")
-        assert halt(desk, *names) == 77
+        assert halt(desk, *names, "--until", "2099-01-01T00:00:00Z") == 77
     assert f"release {PATH} {names[0]}" in desk.err
+    assert "The hold ends on 2099-01-01 at 00:00 UTC" in desk.err
     by_hand(server, KEY, dial_rate=9.0)
     desk.run("apply", "--yes", PATH)
     assert server.active_history(KEY)[-1][1]["dial_rate"] == 2.4, (
@@ -696,6 +697,13 @@ def test_drift_shows_no_row_for_everything_that_is_held(
     assert not re.search(r"held .*\*", desk.out)
     assert re.search(rf"held +{NAME}", desk.out)
     assert "no hold is left" not in desk.out
+
+
+def test_everything_is_no_name_of_an_object(desk: Desk, server: sandbox.CampaignState) -> None:
+    server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
+    assert halt(desk, "--all") == 0
+    assert halt(desk, "everything") == 64
+    assert "unknown: everything" in desk.err
 
 
 def test_a_star_is_no_name(desk: Desk, server: sandbox.CampaignState) -> None:

@@ -40,10 +40,11 @@ from reconciler.plan.base import MovedBy
 from reconciler.plan.strictness import Weakening
 from reconciler.plan.values import FORMAT_VERSION, hash_of
 from reconciler.policies.base import Level
-from tests.support.bodies import make_body, make_window
+from tests.support.bodies import make_body, make_skill_body, make_window
 from tests.support.factories import (
     KIND,
     NOW,
+    SKILLS,
     make_desired,
     make_finding,
     make_live,
@@ -52,6 +53,7 @@ from tests.support.factories import (
     make_plan,
     make_retired,
     make_silent,
+    make_skill_desired,
     make_snapshot,
 )
 
@@ -329,6 +331,17 @@ def test_what_retires_an_object_that_a_stop_did_not_silence_is_not_held(stored):
     live = make_live(stored=stored, stored_id=stored and "s-1", active_id="older")
     operation = one(make_retired(), live, held=HALTED)
     assert (operation.action, operation.executable) == (Action.RETIRE, True)
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_stopped_skill_keeps_its_settings_until_it_is_released(running):
+    stored = {**make_skill_body(), "skill_id": "4001"}
+    slower = make_skill_desired(maximum_ratio=stored["maximum_ratio"] - 0.5)
+    live = make_silent("4001", running=running, stored=stored)
+    held = {"4001": "halted by ops"}
+    plan = build(make_origin(), [slower], make_snapshot([live]), SKILLS, held=held)
+    executable = [each.action for each in plan.operations if each.executable]
+    assert executable == ([Action.UPDATE] if running else [])
 
 
 @pytest.mark.parametrize("active_id", ["ours", "older", None])
