@@ -42,7 +42,6 @@ from reconciler.report.halt import how_to_release
 from reconciler.sandbox.campaign_seed import bulk_body
 from reconciler.settings import ClientOptions, Settings, Variables
 from reconciler.world import here
-from tests.support import fasttime
 from tests.support.bodies import manifest_text
 from tests.support.desk import Desk, commit, git, login_to, samples_in, samples_served
 from tests.support.engine import StopNotebook
@@ -623,7 +622,7 @@ def test_a_refused_stop_that_could_not_be_recorded_or_shared_says_so(
     def broken(*_: object) -> None:
         raise GitError("no space left on device")
 
-    fasttime.hurry(monkeypatch)
+    monkeypatch.setattr("reconciler.commands.stop_journal.LEAST_S", 1.0)
     monkeypatch.setattr(StopWriter, fault, broken)
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "wrong")
     assert halt(desk, "--all") == 77
