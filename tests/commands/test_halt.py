@@ -31,7 +31,7 @@ from reconciler.commands.stop_writer import StopWriter
 from reconciler.commands.targets import Target
 from reconciler.dialects.base import Credentials, Listed
 from reconciler.dialects.campaigns import api as campaigns
-from reconciler.errors import GitError, Place
+from reconciler.errors import GitMissing, Place, PushedElsewhere
 from reconciler.execute import WriteOptions
 from reconciler.execute.halt import Silencer
 from reconciler.execute.waits import RELOCK_PAUSE_S, TELL_S
@@ -619,10 +619,12 @@ def test_a_release_knows_what_only_a_stop_of_everything_holds_by_every_name(
 def test_a_refused_stop_that_could_not_be_recorded_or_shared_says_so(
     desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    def broken(*_: object) -> None:
-        raise GitError("no space left on device")
+    """The two errors are those after which no retry helps, so that the halt does not wait."""
 
-    monkeypatch.setattr("reconciler.commands.stop_journal.LEAST_S", 1.0)
+    def broken(*_: object) -> None:
+        raise GitMissing("no git") if fault == "store" else PushedElsewhere("elsewhere")
+
+    monkeypatch.setattr("reconciler.commands.stop_journal.LEAST_S", 200.0)
     monkeypatch.setattr(StopWriter, fault, broken)
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "wrong")
     assert halt(desk, "--all") == 77
@@ -631,8 +633,8 @@ def test_a_refused_stop_that_could_not_be_recorded_or_shared_says_so(
         assert f"Run: reconcile halt {PATH} --all" in desk.err
     else:
         assert "Nothing was stopped, but the holds are recorded. Once the records" in desk.err
-        assert "But the records are only in this clone (no space left on device)" in desk.err
-        assert re.search(r"Run: git push \w+ refs/", desk.err)
+        assert "But the records are only in this clone (elsewhere)" in desk.err
+        assert re.search(r"Run: git config .* && git push \w+ refs/", desk.err)
 
 
 def test_a_name_that_moved_releases_the_object_that_has_it_now(
