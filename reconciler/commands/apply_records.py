@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from reconciler.audit import Applied, Event, RecordKind, Run
 from reconciler.ledger import Ledger
 from reconciler.models import Body, Desired
-from reconciler.plan import Action, Operation, Plan, Result
+from reconciler.plan import Action, Plan, Result
 
 
 def found(plan: Plan, desired: Collection[Desired], ledger: Ledger, run: Run) -> list[Event]:
@@ -53,22 +53,18 @@ def stored(
     last = ledger.applied()
     by_key = {each.key: each for each in desired}
     live = {key: by_key[key].body for key in plan.unrecorded}
-    live |= {each.key: each.live for each in plan.operations if _shows_stored(each)}
+    # A second step shows what the first one stores. What was stored in spite of a stop is not taken over while the stop holds it.
+    stopped = {
+        each.key for each in plan.operations if each.action is Action.HELD and each.would is None
+    }
+    firsts = (each for each in plan.operations if each.after is None and each.key not in stopped)
+    live |= {each.key: each.live for each in firsts}
     events = (
         run.imported(by_key[key].kind, key, by_key[key].name, body, plan.at, by_apply=True)
         for key, body in live.items()
         if key not in besides and body and _is_news(last.get(key), body, by_key[key].body)
     )
     return [event for event in events if "body" in event.data]
-
-
-def _shows_stored(operation: Operation) -> bool:
-    """Return whether an operation shows what is stored. A second step shows what the first one stores.
-
-    What was stored in spite of a stop is not taken over while the stop holds it.
-    """
-    is_stopped = operation.action is Action.HELD and operation.would is None
-    return operation.after is None and not is_stopped
 
 
 def _is_news(last: Applied | None, body: Body, desired: Body | None) -> bool:

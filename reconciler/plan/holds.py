@@ -145,7 +145,7 @@ def _absent(
         desired=None,
         fields=(),
         direction=Direction.TIGHTEN,
-        base=base.body,
+        base=base.body if base.stopped is None else base.stopped[0],
     )
     return (silence, rest)
 

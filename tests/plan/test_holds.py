@@ -565,6 +565,9 @@ def test_what_is_gone_and_still_dials_is_silenced():
     assert (silence.direction, silence.base) == (Direction.TIGHTEN, BASE)
     assert not silence.empties
     assert (rest.action, rest.would) == (Action.HELD, Action.CREATE)
+    _, (silence, rest) = parts(make_desired(body=BASE), dialing, base=stopped(None))
+    assert (silence.action, silence.base) == (Action.RETIRE, BASE), "else it would be created again"
+    assert rest.action is Action.HELD
 
 
 def test_what_a_hand_widened_is_taken_back_to_what_was_applied():
