@@ -120,7 +120,7 @@ def _halted(
 ) -> tuple[Operation, ...]:
     """Return the operations on an object that an emergency stop holds: the steps that narrow what still dials, and what is held."""
     is_silent = kind.is_silent(live)
-    steps = () if is_silent else tuple(each for each in steps if _narrows(each))
+    steps = () if is_silent else tuple(each for each in steps if _narrows(each, wanted))
     if steps and steps[-1].action is Action.RETIRE:
         return steps
     if found is None or (steps and found.direction is Direction.TIGHTEN):
@@ -130,9 +130,15 @@ def _halted(
     return (*steps, held)
 
 
-def _narrows(step: Operation) -> bool:
-    """Return whether a step narrows what dials, so that no stop keeps it back."""
-    return step.direction is Direction.TIGHTEN and step.action is not Action.HELD
+def _narrows(step: Operation, wanted: Desired) -> bool:
+    """Return whether a step narrows what dials, so that no stop keeps it back.
+
+    What the stop removed, and the dialer has not dropped yet, is no step of an apply: after a stop of everything that would be many
+    removals, which count against the limits.
+    """
+    if step.direction is not Direction.TIGHTEN or step.action is Action.HELD:
+        return False
+    return step.live is not None or wanted.retired
 
 
 def _is_unrecorded(

@@ -333,6 +333,16 @@ def test_what_retires_an_object_that_a_stop_did_not_silence_is_not_held(stored):
     assert (operation.action, operation.executable) == (Action.RETIRE, True)
 
 
+@pytest.mark.parametrize("found", [None, LESS])
+def test_what_a_stop_removed_and_the_dialer_still_uses_is_held_and_no_removal(found):
+    """After a stop of everything there are many of these, and removals count against the limits."""
+    live = make_live(stored=None, version=None, stored_id=None, active_id="older")
+    last = Base(None, Direction.TIGHTEN, stopped=(LESS, found))
+    plan = planned([make_desired(body=LESS)], [live], held=HALTED, base={"1001": last})
+    (operation,) = plan.operations
+    assert (operation.action, operation.dialing) == (Action.HELD, True)
+
+
 @pytest.mark.parametrize("running", [True, False])
 def test_a_stopped_skill_keeps_its_settings_until_it_is_released(running):
     stored = {**make_skill_body(), "skill_id": "4001"}
