@@ -227,6 +227,6 @@ def _advice(said: str) -> str:
     if "does not support --atomic" in said:
         return "records need a git server that moves several refs by one push (git's `receive.advertiseAtomic`)"
     lock = _LOCK.search(said)
-    if lock and os.path.lexists(lock[1]):
+    if lock and "remote:" not in said and os.path.lexists(lock[1]):  # a remote may say anything
         return f"if no other git command runs here, one was killed: then delete {safe(lock[1])}"
     return _CHECK

@@ -484,6 +484,21 @@ def test_what_a_killed_git_command_left_is_named_and_not_blamed_on_the_remote(tm
     assert str(caught.value).endswith(f"then delete {left}")
 
 
+def test_no_remote_can_have_a_file_deleted(tmp_path):
+    bare, (one,) = shared(tmp_path)
+    mine = tmp_path / "mine.lock"
+    mine.touch()
+    hook = bare / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        f"#!/bin/sh\necho \"fatal: Unable to create '{mine}': File exists\" >&2\nexit 1\n"
+    )
+    hook.chmod(0o755)
+    with pytest.raises(Unavailable, match="File exists") as caught:
+        one.push("origin", Move("refs/notes/a", made(one, "1"), None))
+    assert "delete" not in str(caught.value)
+
+
 def test_a_server_without_atomic_pushes_is_named_as_the_cause(tmp_path):
     bare, (one,) = shared(tmp_path)
     git(bare, "config", "receive.advertiseAtomic", "false")
