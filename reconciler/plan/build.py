@@ -13,7 +13,7 @@ from reconciler.kinds import Kind
 from reconciler.kinds.live import Live, Snapshot, still_dials, unsettled
 from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, canonical_base, fields_moved_by, moved_by
-from reconciler.plan.holds import folder_of, split
+from reconciler.plan.holds import folder_of, split, unless_stored
 from reconciler.plan.strictness import Strictness
 from reconciler.plan.values import Action, Operation, Origin, Plan, canonical_json, state_hash
 from reconciler.policies import running
@@ -105,7 +105,9 @@ def _plan_object(
     steps: tuple[Operation, ...] = ()
     if found is not None:
         found = _finishing(_attribute(found, base), live, base, kind)
-        steps = split(found, live, base, kind, now, asked=asked)
+        steps = unless_stored(found, live, base, kind, asked=asked) or split(
+            found, live, base, kind, now, asked=asked
+        )
     return steps if hold is None else _halted(wanted, live, kind, now, found, steps, hold)
 
 

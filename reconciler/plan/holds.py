@@ -12,7 +12,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from reconciler import diff, effect
 from reconciler.effect import Direction
@@ -54,21 +53,6 @@ def split(
         now: the platform's clock.
         asked: whether `--revert` names the object. A missing schedule may also be created again after a release (`Base.missing`).
     """
-    if not_stored := _not_stored(operation, live, base, kind):
-        return (_whole(operation) if asked else not_stored,)
-    return _merged(operation, live, base, kind, now, asked=asked)
-
-
-def _merged(
-    operation: Operation,
-    live: Live,
-    base: Base | None,
-    kind: Kind,
-    now: datetime,
-    *,
-    asked: bool,
-) -> tuple[Operation, ...]:
-    """Return the steps of `split` after a merge of what changed in git and outside."""
     desired = operation.desired
     if desired is None or operation.action not in {Action.CREATE, Action.UPDATE}:
         return (operation,)
@@ -94,20 +78,22 @@ def _merged(
     )
 
 
-def _not_stored(
-    operation: Operation, live: Live, base: Base | None, kind: Kind
-) -> Operation | None:
-    """Return a hold if the platform did not keep a narrowing made outside git that our last write sent; else `None`.
+def unless_stored(
+    operation: Operation, live: Live, base: Base | None, kind: Kind, *, asked: bool
+) -> tuple[Operation, ...]:
+    """Return a hold if the platform did not keep a narrowing made outside git that our last write sent; else nothing.
 
-    The stored schedule has the id of that write, so nobody wrote since, and git did not change the field. No run let the dialer take
-    such a schedule. What is stored wider than desired is taken back as any other value.
+    The stored schedule has the id of that write, so nobody wrote since, and git did not change the field. The apply that sent it did
+    not let the dialer take it. What is stored wider than desired is taken back like any other value.
+
+    The arguments are those of `split`. If `--revert` names the object, the whole operation is returned instead of a hold.
     """
     desired, stored = operation.desired, operation.live
     if base is None or base.stored_id is None or base.stored_id != live.stored_id:
-        return None
+        return ()
     applied, sent = base.body, base.sent
     if desired is None or stored is None or applied is None or sent is None:
-        return None
+        return ()
     names = [
         name
         for name in diff.moved(sent, stored)
@@ -117,11 +103,13 @@ def _not_stored(
         and effect.of_field(name, sent, stored, kind.rules).widens
     ]
     if not names:
-        return None
+        return ()
+    if asked:
+        return (_whole(operation),)
     said = ", ".join(_moved(name, sent, stored) for name in names)
     what = f"the platform stored {said} wider than sent. It was narrowed outside git, so the dialer is not given what is stored"
     keep = f"commit a value that the platform can store to {operation.place}"
-    return _held(operation, what, keep=keep, undo="Dial with what is stored")
+    return (_held(operation, what, keep=keep, undo="Dial with what is stored"),)
 
 
 def _why_absent(base: Base) -> str:
@@ -223,15 +211,16 @@ def _steps(
     if whole.desired == whole.live:
         if first or live.settled:
             return first
-        whole = replace(whole, **_refreshed(base, live, whole.desired, kind))
+        whole = _refresh(whole, live, base, kind)
     return (*first, replace(whole, base=None if whole.desired == desired else desired))
 
 
-def _refreshed(base: Base, live: Live, stored: Body | None, kind: Kind) -> dict[str, Any]:
-    """Return the action and direction of a step that only makes the dialer take what is stored, or drop what is not."""
-    if stored is None:
-        return {"action": Action.RETIRE, "direction": Direction.TIGHTEN}
-    return {"action": Action.REFRESH, "direction": base.refreshed(live, stored, kind)}
+def _refresh(operation: Operation, live: Live, base: Base, kind: Kind) -> Operation:
+    """Return the step that only makes the dialer take what is stored, or drop what is not."""
+    if operation.desired is None:
+        return replace(operation, action=Action.RETIRE, direction=Direction.TIGHTEN)
+    direction = base.refreshed(live, operation.desired, kind)
+    return replace(operation, action=Action.REFRESH, direction=direction)
 
 
 def _is_unreadable(desired: Body, name: str, kind: Kind) -> bool:
