@@ -89,6 +89,12 @@ def release(world: World, asked: HoldRequest) -> Report:
         folder.name, ended, asked.reason, path=str(folder.path), named=manifested, missing=missing
     )
     done = {text for pair in missing.items() for text in pair}
+    gone = [each for each in free if each not in manifested.values()]
+    former = {
+        str(each.data["name"]): names[each.data["target"]]
+        for each in ledger.records()
+        if each.data.get("name") in gone and each.data.get("target") in names
+    }
     kinds = kinds_for(folder.tenant.spec.api).values()
     removes = any(kind.silenced({}) is None for kind in kinds)  # else a stop keeps what is stored
     unseen = [names[key] for key in keys if removes and key in last and last[key].is_unseen]
@@ -96,7 +102,8 @@ def release(world: World, asked: HoldRequest) -> Report:
         notes=(
             *ledger.notes,  # as they are now: what waited has just been recorded
             *filter(None, [clock.contradiction()]),
-            *(_not_held(asked.path, each, unread) for each in free if each not in done),
+            *(_renamed(asked.path, *each) for each in former.items()),
+            *(_not_held(asked.path, each, unread) for each in free if each not in {*done, *former}),
             *([unseen_note(unseen)] if unseen else ()),
             *([rest_note(str(folder.path))] if audit.EVERYTHING in holds.keys() - {*keys} else ()),
             *report.notes,
@@ -213,6 +220,11 @@ def _known(folder: Folder, records: Sequence[Record]) -> set[str]:
     return desired.union(
         str(data[name]) for data in recorded for name in ("name", "target") if data.get(name)
     )
+
+
+def _renamed(path: Path, name: str, now: str) -> str:
+    command = f"reconcile release {shlex.quote(str(path))} {shlex.quote(now)} --reason TEXT"
+    return f"{safe(name)} is a former name of {safe(now)}, which is held: {command}"
 
 
 def _not_held(path: Path, name: str, unread: str) -> str:

@@ -637,6 +637,26 @@ def test_a_refused_stop_that_could_not_be_recorded_or_shared_says_so(
         assert re.search(r"Run: git config .* && git push \w+ refs/", desk.err)
 
 
+def test_a_former_name_of_what_is_held_is_not_said_to_be_free(
+    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    desk.edit(f"name: {NAME}", "name: renamed", f"{NAME}.yaml")
+    commit(desk.folder, "another name")
+    with monkeypatch.context() as patch:
+        patch.setenv("CXONE_CLIENT_SECRET", "wrong")
+        assert halt(desk, "--all") == 77
+    ask = ("release", PATH, NAME, "--reason", "x")
+    assert desk.run(*ask) == 0
+    said = f"{NAME} is a former name of renamed, which is held: reconcile release {PATH} renamed"
+    assert said in desk.out
+    assert "not held" not in desk.out
+    assert desk.run("release", PATH, "renamed", "--reason", "x") == 0
+    assert "1 hold released" in desk.out
+    assert desk.run(*ask) == 0
+    assert f"{NAME} is not held" in desk.out
+
+
 def test_a_name_that_moved_releases_the_object_that_has_it_now(
     desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
