@@ -201,7 +201,7 @@ def _brief(each: Weighed, about: Sequence[Finding]) -> str:
         return "; ".join([*phrases[:shown], *unlost, *phrases[shown:]])
     errors = [found for found in about if found.level is Level.ERROR]
     if operation.action is Action.HELD or not errors:
-        return f"{summary(each, _BLOCKED)}; {_why(operation)} {', '.join(operation.blocked)}"
+        return f"{summary(each, _BLOCKED)}; {_why(operation)}: {', '.join(operation.blocked)}"
     first = errors[0]
     why, change = f"{_why(operation)} {first.rule}", summary(each, _BLOCKED)
     # If it may be the wrong object, what happens to it matters less.

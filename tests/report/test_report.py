@@ -267,6 +267,7 @@ def test_what_stands_in_the_way_is_said_under_the_change():
         [hold("1"), update("2", blocked=("dnc-list", "tenant-limits"))]
     ).rows
     assert held.details[-1] == "held: narrowed by hand since it was applied"
+    assert held.brief.endswith("; held: narrowed by hand since it was applied")
     assert blocked.details[-1] == "blocked by: dnc-list, tenant-limits"
 
 
